@@ -1,0 +1,72 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+let package = Package(
+  name: "HotLink",
+  products: [
+    .library(name: "LoaderEngine", targets: ["LoaderEngine"]),
+    .library(name: "HotLink", targets: ["HotLink"]),
+    .library(name: "HotLinkWatch", targets: ["HotLinkWatch"]),
+    .executable(name: "hotlink", targets: ["HotLinkRunner"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+  ],
+  targets: [
+    .systemLibrary(name: "CLibElf", pkgConfig: "libelf", providers: [.apt(["libelf-dev"])]),
+    .systemLibrary(name: "CLibDW", pkgConfig: "libdw", providers: [.apt(["libdw-dev"])]),
+    .systemLibrary(name: "CZydis", providers: [.apt(["libzydis-dev"])]),
+    .systemLibrary(name: "CInotifyTools", providers: [.apt(["libinotifytools0-dev"])]),
+    .target(name: "CLoaderSupport"),
+    .target(
+      name: "LoaderEngine",
+      dependencies: [
+        "CLoaderSupport", "CLibElf", "CZydis",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: swiftSettings),
+    .target(
+      name: "HotLink",
+      dependencies: [
+        "LoaderEngine", "CLoaderSupport",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: swiftSettings),
+    .target(
+      name: "HotLinkWatch",
+      dependencies: [
+        "HotLink", "CInotifyTools",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "HotLinkRunner",
+      dependencies: [
+        "LoaderEngine", "HotLink", "HotLinkWatch", "CLoaderSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "SystemPackage", package: "swift-system"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "LoaderEngineTests", dependencies: ["LoaderEngine"], swiftSettings: swiftSettings),
+    .testTarget(
+      name: "HotLinkTests", dependencies: ["HotLink", "LoaderEngine"], swiftSettings: swiftSettings),
+    .testTarget(
+      name: "HotLinkWatchTests", dependencies: ["HotLinkWatch", "HotLink"],
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "RunnerTests", dependencies: ["HotLinkRunner"], swiftSettings: swiftSettings),
+    .testTarget(name: "PolicyTests", swiftSettings: swiftSettings),
+  ]
+)
