@@ -1,0 +1,15 @@
+#define _GNU_SOURCE
+#include "CLoaderSupport.h"
+#include <unistd.h>
+
+void hl_call_frame(const void *function, hl_frame *frame) {
+  ((void (*)(hl_frame *))function)(frame);
+}
+void hl_call_initialiser(const void *function, int argc, char **argv, char **envp) {
+  ((void (*)(int, char **, char **))function)(argc, argv, envp);
+}
+int hl_call_main(const void *function, int argc, char **argv, char **envp) {
+  return ((int (*)(int, char **, char **))function)(argc, argv, envp);
+}
+void hl_call_void(const void *function) { ((void (*)(void))function)(); }
+char **hl_environment(void) { return environ; }

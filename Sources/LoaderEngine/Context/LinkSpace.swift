@@ -1,0 +1,26 @@
+// What all generations of one program share: the arena, names and their numbers, stubs, GOT, interned
+// constants and the process's own libraries.
+
+/// The shared ground of a program's link contexts. Its owner serialises linking.
+package final class LinkSpace: @unchecked Sendable {
+  package let arena: Arena
+  package let names = SymbolNames()
+  package let slots: SlotTable
+  package let got: GlobalOffsetTable
+  package let constants: ConstantPool
+  package let host = HostProcess()
+  package let threadStorage = StaticTLS()
+
+  package init(_ backing: Arena.BackingChoice = .automatic) throws(LinkError) {
+    arena = try Arena(backing)
+    slots = try SlotTable(arena)
+    got = GlobalOffsetTable(arena)
+    constants = ConstantPool(arena)
+  }
+
+  /// The number of a local symbol, made of its unit and name: local functions of two units that share
+  /// a name have identities of their own.
+  package func localID(unit: UInt32, name: NameView, ordinal: Int) -> SymbolID {
+    names.intern("\(unit)\u{1}\(ordinal)\u{1}" + name.string)
+  }
+}

@@ -1,0 +1,146 @@
+// The one file of this room that reads raw memory. A `Bytes` is a range proven to lie inside its
+// `FileContents`; every read below is proven to lie inside that range, and records are copied out
+// unaligned, so nothing a file claims can make a read trap or leave the range.
+internal import CLoaderSupport
+internal import Glibc
+
+/// A proven range of a file.
+package struct Bytes: @unchecked Sendable {
+  package let contents: FileContents
+  package let base: UnsafeRawPointer
+  package let count: Int
+
+  package init(_ contents: FileContents) {
+    self.contents = contents
+    base = contents.base
+    count = contents.count
+  }
+
+  private init(contents: FileContents, base: UnsafeRawPointer, count: Int) {
+    self.contents = contents
+    self.base = base
+    self.count = count
+  }
+
+  /// The part at `offset`, or nil when it does not lie inside.
+  package func slice(_ offset: UInt64, _ size: UInt64) -> Bytes? {
+    guard offset <= UInt64(count), size <= UInt64(count) - offset else { return nil }
+    return Bytes(contents: contents, base: base + Int(offset), count: Int(size))
+  }
+
+  /// A record at `offset`, or nil when it does not lie inside.
+  package func load<T: BitwiseCopyable>(_ type: T.Type = T.self, at offset: UInt64) -> T? {
+    let size = UInt64(MemoryLayout<T>.size)
+    guard offset <= UInt64(count), size <= UInt64(count) - offset else { return nil }
+    return (base + Int(offset)).loadUnaligned(as: T.self)
+  }
+
+  package var array: [UInt8] { [UInt8](UnsafeRawBufferPointer(start: base, count: count)) }
+}
+
+/// A proven table of fixed-size records.
+package struct RecordTable<Record: BitwiseCopyable>: @unchecked Sendable {
+  private let base: UnsafeRawPointer
+  package let count: Int
+  private let contents: FileContents?
+
+  package static var empty: RecordTable { RecordTable() }
+
+  private init() {
+    base = UnsafeRawPointer(bitPattern: 16)!  // never read: count is 0
+    count = 0
+    contents = nil
+  }
+
+  /// The records that fill `bytes`; nil when a partial record is left over.
+  package init?(_ bytes: Bytes) {
+    let stride = MemoryLayout<Record>.stride
+    guard bytes.count % stride == 0 else { return nil }
+    base = bytes.base
+    count = bytes.count / stride
+    contents = bytes.contents
+  }
+
+  @inline(__always)
+  package subscript(index: Int) -> Record {
+    precondition(UInt(bitPattern: index) < UInt(bitPattern: count), "index outside a table")
+    return (base + index &* MemoryLayout<Record>.stride).loadUnaligned(as: Record.self)
+  }
+}
+
+/// A NUL-terminated name inside a file or image that outlives it.
+package struct NameView: @unchecked Sendable {
+  package let base: UnsafeRawPointer
+  package let count: Int
+
+  package init(base: UnsafeRawPointer, count: Int) {
+    self.base = base
+    self.count = count
+  }
+
+  package init(_ literal: StaticString) {
+    self.init(base: UnsafeRawPointer(literal.utf8Start), count: literal.utf8CodeUnitCount)
+  }
+
+  package var string: String {
+    String(decoding: UnsafeRawBufferPointer(start: base, count: count), as: UTF8.self)
+  }
+
+  package func hasPrefix(_ prefix: StaticString) -> Bool {
+    count >= prefix.utf8CodeUnitCount
+      && memcmp(base, prefix.utf8Start, prefix.utf8CodeUnitCount) == 0
+  }
+
+  package func hasSuffix(_ suffix: StaticString) -> Bool {
+    let size = suffix.utf8CodeUnitCount
+    return count >= size && memcmp(base + (count - size), suffix.utf8Start, size) == 0
+  }
+
+  package func contains(_ part: StaticString) -> Bool {
+    hl_find(base, count, part.utf8Start, part.utf8CodeUnitCount) != nil
+  }
+
+  package static func == (left: NameView, right: StaticString) -> Bool {
+    left.count == right.utf8CodeUnitCount && memcmp(left.base, right.utf8Start, left.count) == 0
+  }
+
+  package static func == (left: NameView, right: NameView) -> Bool {
+    left.count == right.count && memcmp(left.base, right.base, left.count) == 0
+  }
+
+  package func dropFirst(_ amount: Int) -> NameView {
+    precondition(amount <= count)
+    return NameView(base: base + amount, count: count - amount)
+  }
+}
+
+/// A string table whose last byte is known to be NUL.
+package struct StringTable: Sendable {
+  private let bytes: Bytes?
+
+  package static var empty: StringTable { StringTable(bytes: nil) }
+  private init(bytes: Bytes?) { self.bytes = bytes }
+
+  /// nil when the table does not end in NUL, so that a string could run out of it.
+  package init?(_ bytes: Bytes) {
+    if bytes.count == 0 {
+      self.bytes = nil
+    } else {
+      guard (bytes.base + (bytes.count - 1)).load(as: UInt8.self) == 0 else { return nil }
+      self.bytes = bytes
+    }
+  }
+
+  /// Size in bytes.
+  package var count: Int { bytes?.count ?? 0 }
+
+  /// The string at `offset`; nil when that lies outside.
+  @inline(__always)
+  package func name(at offset: UInt32) -> NameView? {
+    guard let bytes, Int(offset) < bytes.count else {
+      return offset == 0 ? NameView("") : nil
+    }
+    let start = bytes.base + Int(offset)
+    return NameView(base: start, count: strlen(start.assumingMemoryBound(to: CChar.self)))
+  }
+}

@@ -1,0 +1,87 @@
+// What the process already has. System libraries come from the process's own loader, never as a second
+// copy. Linux: dlsym(3), dlopen(3), dladdr1(3).
+internal import CLoaderSupport
+internal import Glibc
+
+/// The libraries of the process as a provider of symbols.
+package final class HostProcess: @unchecked Sendable {
+  package struct Found: Sendable {
+    package var address: Address
+    package var isFunction: Bool
+  }
+
+  // By symbol number: nil not asked yet.
+  private var answers: [Found??] = []
+  private var handles: [UnsafeMutableRawPointer] = []
+  /// Libraries opened on request, by the name asked for.
+  package private(set) var opened: [String] = []
+
+  package init() {}
+
+  /// The definition the process's global scope has for a name, or nil.
+  package func find(_ id: SymbolID, _ name: NameView) -> Found? {
+    let index = Int(id.index)
+    if index >= answers.count {
+      answers.append(contentsOf: repeatElement(nil, count: index + 1 - answers.count))
+    }
+    if let known = answers[index] { return known }
+    let found = lookUp(name)
+    answers[index] = .some(found)
+    return found
+  }
+
+  private func lookUp(_ name: NameView) -> Found? {
+    // Names handed in end in NUL: they come from a string table or from `SymbolNames`.
+    let text = name.base.assumingMemoryBound(to: CChar.self)
+    var found = dlsym(nil, text)
+    for handle in handles where found == nil { found = dlsym(handle, text) }
+    guard let found else {
+      return hl_static_libc_function(text).map { Found(address: Address($0), isFunction: true) }
+    }
+    // Unknown to the loader: an IFUNC's choice, or a function of the C library's own making.
+    let type = hl_symbol_type(found)
+    if type == STT_TLS { return nil }  // the calling thread's copy is no definition
+    let isFunction = type < 0 || type == STT_FUNC || type == STT_GNU_IFUNC
+    return Found(address: Address(UnsafeRawPointer(found)), isFunction: isFunction)
+  }
+
+  /// The process's object named `libNAME.so`, opened if it is not there yet (`-l` of a linker).
+  ///
+  /// - Throws: `LinkError.unsupported` with what the loader said.
+  package func open(library name: String) throws(LinkError) {
+    guard !opened.contains(name) else { return }
+    let candidates =
+      name.contains("/") || name.contains(".so") ? [name] : ["lib\(name).so"] + numbered(name)
+    var message = ""
+    for candidate in candidates {
+      if let handle = dlopen(candidate, RTLD_NOW | RTLD_GLOBAL) {
+        handles.append(handle)
+        opened.append(name)
+        for index in answers.indices where answers[index] == .some(nil) { answers[index] = nil }
+        return
+      }
+      if message.isEmpty || candidate == candidates.last { message = String(cString: dlerror()) }
+    }
+    throw LinkError(
+      file: name,
+      .unsupported(what: message, help: "install the library, or pass its path"))
+  }
+
+  /// `libz.so` exists only with the development package; `libz.so.1` is what programs load.
+  private func numbered(_ name: String) -> [String] {
+    var found: [String] = []
+    for directory in ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/usr/local/lib"] {
+      guard let entries = opendir(directory) else { continue }
+      defer { closedir(entries) }
+      while let entry = readdir(entries) {
+        let file = withUnsafePointer(to: &entry.pointee.d_name) {
+          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        }
+        if file.hasPrefix("lib\(name).so.") { found.append("\(directory)/\(file)") }
+      }
+    }
+    return found.sorted { $0.count < $1.count }
+  }
+}
+
+extension HostProcess.Found: Equatable {}

@@ -1,0 +1,371 @@
+// Fourth step of a link: bytes are copied and every relocation applied. A relocation writes through a
+// pair (writable place, run-time address), never through one pointer.
+//
+// Here it is decided, reference by reference, what a function's name means: a call inside one object
+// goes to the body beside it (gcc's -fipa-ra lets such a caller keep values in registers that a stub
+// would use); a call from elsewhere, and every address taken, goes to the stub.
+internal import CLoaderSupport
+internal import Glibc
+
+extension LinkedSet {
+  func fixUp() throws(LinkError) {
+    let rows = RowTable()
+    for (index, linked) in objects.enumerated() {
+      copyContents(linked)
+      for section in linked.object.relocationSections {
+        let target = Int(linked.object.sections[section].info)
+        guard linked.object.sections[target].isAllocated, linked.roles[target] != .ignored else {
+          continue
+        }
+        var fix = FixUp(self, linked, index, target, rows)
+        try fix.apply(linked.object.relocations(inSection: section))
+      }
+      try redirectBareReferences(linked)
+    }
+    guard missing.isEmpty else {
+      let symbols = missingSymbols()
+      if options.allowUndefined {
+        undefined = symbols
+        return
+      }
+      throw LinkError(file: symbols[0].sites.first?.file ?? "", .undefined(symbols))
+    }
+  }
+
+  private func copyContents(_ linked: LinkedObject) {
+    for section in linked.roles.indices where linked.roles[section] != .ignored {
+      guard let bytes = linked.object.contents(ofSection: section) else { continue }
+      if let table = linked.pieces[section] {
+        for piece in table.pieces {
+          guard let place = piece.place, let part = bytes.slice(piece.offset, piece.size) else {
+            continue
+          }
+          memcpy(place, part.base, part.count)
+        }
+      } else if let place = linked.places[section] {
+        let count =
+          linked.roles[section] == .unwind ? unwindLength(bytes) : bytes.count
+        memcpy(place, bytes.base, count)
+      }
+    }
+  }
+
+  private func unwindLength(_ bytes: Bytes) -> Int {
+    var at: UInt64 = 0
+    while let length = bytes.load(UInt32.self, at: at), length != 0, length != 0xFFFF_FFFF,
+      at + 4 + UInt64(length) <= UInt64(bytes.count)
+    { at += 4 + UInt64(length) }
+    return Int(at)
+  }
+}
+
+/// The rows of x86-64, flat.
+final class RowTable {
+  let formulas: [Formula?]
+  let fields: [Field]
+  init() {
+    let rows = (0..<X86_64.typeCount).map { X86_64.row(UInt32($0)) }
+    formulas = rows.map { $0?.formula }
+    fields = rows.map { $0?.field ?? .none }
+  }
+}
+
+/// Applies the relocations of one section.
+struct FixUp {
+  let set: LinkedSet
+  let space: LinkSpace
+  let linked: LinkedObject
+  let targets: [Target]
+  let section: Int
+  let role: SectionRole
+  let size: UInt64
+  let start: UInt64
+  let place: UnsafeMutableRawPointer?
+  let pieces: PieceTable?
+  let code: UnsafeRawPointer
+  let rows: RowTable
+  lazy var references = SectionReferences(linked)
+
+  init(
+    _ set: LinkedSet, _ linked: LinkedObject, _ index: Int, _ section: Int, _ rows: RowTable
+  ) {
+    self.set = set
+    space = set.space
+    self.linked = linked
+    targets = set.targets[index]
+    self.section = section
+    self.rows = rows
+    role = linked.roles[section]
+    let contents = linked.object.contents(ofSection: section)
+    size = role == .unwind ? UInt64(contents?.count ?? 0) : linked.object.sections[section].size
+    start = linked.addresses[section]
+    place = linked.places[section]
+    pieces = linked.pieces[section]
+    code = contents?.base ?? UnsafeRawPointer(set.space.arena.place(set.space.got.start, .data))
+  }
+
+  mutating func apply(_ relocations: RecordTable<Elf64_Rela>) throws(LinkError) {
+    for index in 0..<relocations.count {
+      let relocation = relocations[index]
+      let type = Int(relocation.type)
+      guard type < X86_64.typeCount, let formula = rows.formulas[type] else {
+        throw unsupported(relocation)
+      }
+      if formula == .none || formula == .descriptorCall { continue }
+      let field = rows.fields[type]
+      // GATE: no unchecked offset past here.
+      guard relocation.r_offset <= size, UInt64(field.width) <= size - relocation.r_offset,
+        relocation.symbol < targets.count
+      else {
+        throw LinkError(
+          file: linked.object.name,
+          .malformed(
+            structure: "relocation in \(linked.object.name(ofSection: section).string)",
+            offset: relocation.r_offset, detail: "leaves its section or names no symbol"))
+      }
+      var to = place
+      var at = start &+ relocation.r_offset
+      if let pieces {
+        guard let piece = pieces.find(relocation.r_offset), let base = piece.place else { continue }
+        to = base - Int(piece.offset)
+        at = piece.address &+ (relocation.r_offset &- piece.offset)
+      }
+      guard let to else { continue }
+      let value = try compute(relocation, formula, at)
+      linked.relocationCount &+= 1
+      guard let value else { continue }
+      if !field.write(value, at: to + Int(relocation.r_offset)) {
+        try refuse(relocation, value)
+      }
+    }
+  }
+
+  /// The value of a relocation; nil when nothing is to be written.
+  @inline(__always)
+  private mutating func compute(_ relocation: Elf64_Rela, _ formula: Formula, _ p: UInt64)
+    throws(LinkError) -> UInt64?
+  {
+    let target = targets[relocation.symbol]
+    let a = UInt64(bitPattern: relocation.r_addend)
+    if !target.flags.isDisjoint(with: [.missing, .discarded, .null]) {
+      return try computeAbsent(relocation, formula, target, p)
+    }
+    let s = try meaning(relocation, formula, target)
+    let got = space.got.start.value
+    switch formula {
+    case .none, .descriptorCall: return nil
+    case .absolute: return s &+ a
+    case .pcRelative, .branch: return s &+ a &- p
+    case .fromGOT, .branchFromGOT: return s &+ a &- got
+    case .gotRelative: return got &+ a &- p
+    case .size: return linked.object.symbols[relocation.symbol].st_size &+ a
+    case .gotEntryRelative:
+      return try entry(relocation, .address, s) &+ a &- p
+    case .gotEntryOffset:
+      return try entry(relocation, .address, s) &+ a &- got
+    case .threadOffset: return s &+ a
+    case .threadOffsetEntry: return try entry(relocation, .threadOffset, s) &+ a &- p
+    case .moduleOffset: return moduleOffset(s) &+ a
+    case .generalDynamic: return try entry(relocation, .moduleOffset, s) &+ a &- p
+    case .localDynamic: return try entry(relocation, .moduleOffset, nil) &+ a &- p
+    case .descriptor: return try entry(relocation, .descriptor, s) &+ a &- p
+    }
+  }
+
+  /// `S`: the stub, the body, kept data or new data.
+  @inline(__always)
+  private mutating func meaning(
+    _ relocation: Elf64_Rela, _ formula: Formula, _ target: Target
+  ) throws(LinkError) -> UInt64 {
+    if role == .unwind || role == .tied { return target.body }
+    if target.flags.contains(.section) {
+      return try sectionMeaning(relocation, formula, target)
+    }
+    guard !target.flags.isDisjoint(with: [.function, .part]) else { return target.reference }
+    let isCall =
+      role == .text
+      && (formula == .branch
+        || (formula == .pcRelative && X86_64.isBranch(code, relocation.r_offset)))
+    if isCall { return target.body }
+    if target.flags.contains(.part) {
+      linked.codeEscapes = linked.codeEscapes || FunctionNames.suspends(
+        linked.object.name(ofSymbol: relocation.symbol))
+      return target.body
+    }
+    if target.id == .none {
+      return space.slots.stub(try set.localSlot(linked, relocation.symbol)).value
+    }
+    return target.reference
+  }
+
+  /// A reference by section and offset: the compiler's way to name what is local.
+  private mutating func sectionMeaning(
+    _ relocation: Elf64_Rela, _ formula: Formula, _ target: Target
+  ) throws(LinkError) -> UInt64 {
+    guard case .section(let aim) = linked.object.place(ofSymbol: relocation.symbol) else {
+      return target.body
+    }
+    let isPiecewise = linked.pieces[aim] != nil
+    let isCode = linked.roles[aim] == .text
+    guard isPiecewise || isCode else { return target.body }
+    if isCode && role == .text && X86_64.isBranch(code, relocation.r_offset) { return target.body }
+    if isCode {
+      guard
+        let offset = references.codeTarget(relocation, formula, from: section, isText: role == .text)
+      else { return target.body }
+      if let function = references.function(in: aim, at: offset) {
+        if FunctionNames.isPart(linked.object.name(ofSymbol: function)) {
+          linked.codeEscapes = true
+          return target.body
+        }
+        let stub: UInt64
+        if function >= linked.object.firstGlobal {
+          stub = targets[function].reference
+        } else {
+          stub = space.slots.stub(try set.localSlot(linked, function)).value
+        }
+        return stub &- offset
+      }
+      if role != .text && role != .tied { linked.codeEscapes = true }
+      return target.body
+    }
+    let bias = try references.bias(relocation, formula, from: section, role: role)
+    let offset = UInt64(bitPattern: relocation.r_addend) &+ bias
+    guard let table = linked.pieces[aim], let index = table.index(of: offset) else {
+      return target.body
+    }
+    let piece = table.pieces[index]
+    if piece.offset == offset, index > 0, bias <= 4 {
+      try checkBoundary(relocation, table.pieces[index - 1], piece, aim)
+    }
+    return piece.address &+ (offset &- piece.offset) &- offset
+  }
+
+  /// `end of a` and `start of b` are one offset in the object, but two places after a reload moved one
+  /// of them. Which is meant cannot be told from an address computation.
+  private func checkBoundary(
+    _ relocation: Elf64_Rela, _ before: Piece, _ after: Piece, _ aim: Int
+  ) throws(LinkError) {
+    guard before.offset + before.size == after.offset,
+      before.address &+ before.size != after.address, before.size > 16,
+      linked.roles[aim].isState,
+      role != .text || code.load(fromByteOffset: max(0, Int(relocation.r_offset) - 2), as: UInt8.self) == 0x8D
+    else { return }
+    throw LinkError(
+      file: linked.object.name,
+      .ambiguous(
+        site(relocation),
+        candidates: [before.offset, after.offset].map {
+          linked.object.name(ofSection: aim).string + "+0x" + String($0, radix: 16)
+        }))
+  }
+
+  // MARK: GOT
+
+  private func entry(_ relocation: Elf64_Rela, _ use: GlobalOffsetTable.Use, _ s: UInt64?)
+    throws(LinkError) -> UInt64
+  {
+    let target = targets[relocation.symbol]
+    var id = target.id
+    if s == nil {
+      id = space.names.intern("\u{1}module")
+    } else if id == .none {
+      id = space.localID(
+        unit: linked.unit, name: linked.object.name(ofSymbol: relocation.symbol),
+        ordinal: relocation.symbol)
+    }
+    let (entry, isNew) = try space.got.entry(id, use)
+    guard isNew || target.id == .none || use != .address else { return entry.value }
+    switch use {
+    case .address:
+      if isNew { space.got.set(entry, s ?? 0) } else if space.got.value(entry) != s ?? 0 {
+        set.gotChanges.append((entry, s ?? 0))
+      }
+    case .threadOffset: space.got.set(entry, s ?? 0)
+    case .moduleOffset:
+      guard let module = space.threadStorage.module else {
+        throw LinkError(
+          file: linked.object.name,
+          .unsupported(
+            what: "general-dynamic thread-local access",
+            help: "the process's loader does not tell its TLS modules"))
+      }
+      space.got.set(entry, word: 0, module.id)
+      space.got.set(entry, word: 1, s.map(moduleOffset) ?? 0)
+    case .descriptor:
+      space.got.set(entry, word: 0, UInt64(UInt(bitPattern: hl_tls_descriptor())))
+      space.got.set(entry, word: 1, s ?? 0)
+    }
+    return entry.value
+  }
+
+  private func moduleOffset(_ s: UInt64) -> UInt64 {
+    s &- space.threadStorage.base &+ (space.threadStorage.module?.offset ?? 0)
+  }
+
+  // MARK: what is not there
+
+  /// Undefined, undefined weak, or in a section that was not linked.
+  private func computeAbsent(
+    _ relocation: Elf64_Rela, _ formula: Formula, _ target: Target, _ p: UInt64
+  ) throws(LinkError) -> UInt64? {
+    let a = UInt64(bitPattern: relocation.r_addend)
+    if target.flags.contains(.discarded) {
+      return 0  // libgcc passes over an FDE whose location is zero
+    }
+    if target.flags.contains(.null) {
+      switch formula {
+      case .gotEntryRelative: return try entry(relocation, .address, 0) &+ a &- p
+      case .gotEntryOffset:
+        return try entry(relocation, .address, 0) &+ a &- space.got.start.value
+      case .absolute, .threadOffset, .moduleOffset, .size: return a
+      default: return 0 &- 4 &- p &+ p  // a call to it is never made; the code tests first
+      }
+    }
+    let isCall =
+      role == .text
+      && (formula == .branch
+        || (formula == .gotEntryRelative && X86_64.isIndirectBranch(code, relocation.r_offset))
+        || (formula == .pcRelative && X86_64.isBranch(code, relocation.r_offset)))
+    guard isCall, set.options.deferUndefinedCalls, !set.options.allowUndefined else {
+      set.noteMissing(target.id, site(relocation))
+      return nil
+    }
+    let slot = try space.slots.slot(of: target.id)
+    if set.deferred.insert(target.id).inserted { set.deferredCalls.append(target.id) }
+    let stub = space.slots.stub(slot).value
+    if formula == .gotEntryRelative { return try entry(relocation, .address, stub) &+ a &- p }
+    return stub &+ a &- p
+  }
+
+  // MARK: refusals
+
+  private func site(_ relocation: Elf64_Rela) -> LinkError.Site {
+    LinkError.Site(
+      file: linked.object.name, section: linked.object.name(ofSection: section).string,
+      offset: relocation.r_offset,
+      relocation: X86_64.row(relocation.type).map { "\($0.name)" } ?? "type \(relocation.type)")
+  }
+
+  private func refuse(_ relocation: Elf64_Rela, _ value: UInt64) throws(LinkError) {
+    let target = targets[relocation.symbol]
+    let name = linked.object.name(ofSymbol: relocation.symbol).string
+    if target.flags.contains(.host) {
+      throw LinkError(
+        file: linked.object.name,
+        .outOfReach(site(relocation), symbol: name, address: target.body))
+    }
+    throw LinkError(
+      file: linked.object.name,
+      .overflow(site(relocation), symbol: name, value: Int64(bitPattern: value)))
+  }
+
+  private func unsupported(_ relocation: Elf64_Rela) -> LinkError {
+    LinkError(
+      file: linked.object.name,
+      .unsupported(
+        what:
+          "relocation type \(relocation.type) in \(linked.object.name(ofSection: section).string)",
+        help: "no compiler for x86-64 puts it into an object"))
+  }
+}

@@ -1,0 +1,81 @@
+// One table of addresses for all linked code: an entry per symbol, shared by everyone who refers to it
+// through the GOT. When data moves, its entry moves every such reference.
+internal import CLoaderSupport
+
+/// The GOT of a link space. Its owner serialises.
+package final class GlobalOffsetTable: @unchecked Sendable {
+  package enum Use: UInt8, Hashable, Sendable {
+    /// The symbol's address.
+    case address
+    /// Its offset from the thread pointer.
+    case threadOffset
+    /// A (module, offset) pair for `__tls_get_addr`.
+    case moduleOffset
+    /// A (resolver, argument) pair for a TLS descriptor.
+    case descriptor
+  }
+
+  private struct Key: Hashable {
+    var symbol: SymbolID
+    var use: Use
+  }
+
+  private let arena: Arena
+  private let words: UnsafeMutablePointer<UInt64>
+  private var next = 1
+  private var addressEntries: [UInt32] = []
+  private var otherEntries: [Key: UInt32] = [:]
+
+  package init(_ arena: Arena) {
+    self.arena = arena
+    words = arena.place(arena.got.start, .data).assumingMemoryBound(to: UInt64.self)
+    _ = hl_populate(UnsafeMutableRawPointer(words), 64 << 10, 1)
+  }
+
+  /// Where the table begins (psABI: `GOT`).
+  package var start: Address { arena.got.start }
+
+  /// The entry of a symbol and whether it is new; a new one holds zero and nobody refers to it yet.
+  package func entry(_ symbol: SymbolID, _ use: Use) throws(LinkError) -> (Address, isNew: Bool) {
+    if use == .address {
+      let index = Int(symbol.index)
+      if index >= addressEntries.count {
+        addressEntries.append(
+          contentsOf: repeatElement(
+            0, count: max(index + 1, addressEntries.count * 2) - addressEntries.count))
+      }
+      if addressEntries[index] != 0 { return (address(addressEntries[index]), false) }
+      let made = try take(1)
+      addressEntries[index] = made
+      return (address(made), true)
+    }
+    let key = Key(symbol: symbol, use: use)
+    if let known = otherEntries[key] { return (address(known), false) }
+    let made = try take(use == .threadOffset ? 1 : 2)
+    otherEntries[key] = made
+    return (address(made), true)
+  }
+
+  package func existingEntry(_ symbol: SymbolID) -> Address? {
+    let index = Int(symbol.index)
+    guard index < addressEntries.count, addressEntries[index] != 0 else { return nil }
+    return address(addressEntries[index])
+  }
+
+  /// Writes word `word` of an entry.
+  package func set(_ entry: Address, word: Int = 0, _ value: UInt64) {
+    words[Int((entry &- start) / 8) + word] = value
+  }
+
+  package func value(_ entry: Address) -> UInt64 { words[Int((entry &- start) / 8)] }
+
+  private func address(_ index: UInt32) -> Address { start &+ UInt64(index) * 8 }
+
+  private func take(_ count: Int) throws(LinkError) -> UInt32 {
+    guard (next + count) * 8 <= Int(arena.got.size) else {
+      throw LinkError(file: "", .noSpace(what: "GOT entries", requested: UInt64(count * 8)))
+    }
+    defer { next += count }
+    return UInt32(next)
+  }
+}

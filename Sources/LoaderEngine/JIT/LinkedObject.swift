@@ -1,0 +1,157 @@
+// One object on its way into memory, and what remains of it while it lives: which section went where,
+// what its symbols are called, and what has to happen when it starts and ends.
+internal import CLoaderSupport
+
+/// What the linker is given for one object.
+package struct LinkInput {
+  package var object: ObjectFile
+  /// Number of the unit in its session.
+  package var unit: UInt32
+  /// Decisions already made, by section index.
+  package var placements: [Int: SectionPlacement]
+
+  package init(object: ObjectFile, unit: UInt32, placements: [Int: SectionPlacement] = [:]) {
+    self.object = object
+    self.unit = unit
+    self.placements = placements
+  }
+}
+
+/// An object that has been placed.
+package final class LinkedObject: @unchecked Sendable {
+  package let object: ObjectFile
+  package let unit: UInt32
+  package internal(set) var roles: [SectionRole]
+  /// Run-time address of each section that lies in one stretch, 0 otherwise.
+  package internal(set) var addresses: [UInt64]
+  /// Where the linker writes each such section; nil when it does not.
+  package internal(set) var places: [UnsafeMutableRawPointer?]
+  package internal(set) var pieces: [Int: PieceTable] = [:]
+  /// Numbers of the symbols from `firstGlobal` on.
+  package internal(set) var globals: [SymbolID] = []
+  /// Slots that local functions were given, by symbol index.
+  package internal(set) var localSlots: [Int: SlotIndex] = [:]
+  /// Storage of COMMON symbols that this object won, by symbol index.
+  package internal(set) var commons: [Int: UInt64] = [:]
+  /// Relocations applied.
+  package internal(set) var relocationCount = 0
+  /// A code address that is not a function's may have left this object: its text must stay.
+  package internal(set) var codeEscapes = false
+  /// Symbols by name that could not be redirected to a stub, for the report.
+  package internal(set) var immovable: [String] = []
+
+  private var ordinals: [Int: Int]?
+  private var scratchBuffers: [UnsafeMutableRawPointer] = []
+
+  init(_ input: LinkInput) {
+    object = input.object
+    unit = input.unit
+    let count = input.object.sections.count
+    roles = [SectionRole](repeating: .ignored, count: count)
+    addresses = [UInt64](repeating: 0, count: count)
+    places = [UnsafeMutableRawPointer?](repeating: nil, count: count)
+  }
+
+  deinit {
+    for buffer in scratchBuffers { buffer.deallocate() }
+  }
+
+  /// Zeroed memory that lives as long as this object.
+  func scratch(_ size: Int) -> UnsafeMutableRawPointer {
+    let buffer = UnsafeMutableRawPointer.allocate(byteCount: max(size, 16), alignment: 64)
+    buffer.initializeMemory(as: UInt8.self, repeating: 0, count: max(size, 16))
+    scratchBuffers.append(buffer)
+    return buffer
+  }
+
+  /// Run-time address of a byte of a section; nil when the section was not placed.
+  package func address(section: Int, offset: UInt64) -> UInt64? {
+    if let table = pieces[section] { return table.address(of: offset) }
+    return roles[section] == .ignored ? nil : addresses[section] &+ offset
+  }
+
+  /// Run-time address of a defined symbol.
+  package func address(ofSymbol index: Int) -> UInt64? {
+    let symbol = object.symbols[index]
+    switch object.place(ofSymbol: index) {
+    case .undefined: return nil
+    case .absolute: return symbol.st_value
+    case .common: return commons[index]
+    case .section(let section): return address(section: section, offset: symbol.st_value)
+    }
+  }
+
+  /// Which of the object's local symbols of one name this is: 0 for the first.
+  package func ordinal(ofLocal index: Int) -> Int {
+    if ordinals == nil {
+      var seen: [String: Int] = [:]
+      var table: [Int: Int] = [:]
+      for local in 1..<max(object.firstGlobal, 1) where object.symbols[local].st_name != 0 {
+        let name = object.name(ofSymbol: local).string
+        let count = seen[name] ?? 0
+        seen[name] = count + 1
+        if count > 0 { table[local] = count }
+      }
+      ordinals = table
+    }
+    return ordinals?[index] ?? 0
+  }
+
+  package func globalID(_ index: Int) -> SymbolID { globals[index - object.firstGlobal] }
+
+  /// What a symbol is to the rest of the program.
+  package func kind(ofSymbol index: Int) -> Definition.Kind {
+    let symbol = object.symbols[index]
+    switch object.place(ofSymbol: index) {
+    case .undefined: return .none
+    case .absolute: return .absolute
+    case .common: return .data
+    case .section(let section):
+      switch roles[section] {
+      case .ignored: return .none
+      case .text:
+        let isLocal = index < object.firstGlobal
+        return isLocal && FunctionNames.isPart(object.name(ofSymbol: index)) ? .part : .function
+      case .threadData, .threadBSS: return .threadLocal
+      case .data, .bss: return .data
+      case .encapsulated: return object.sections[section].isWritable ? .data : .constant
+      default: return symbol.type == UInt8(STT_TLS) ? .threadLocal : .constant
+      }
+    }
+  }
+}
+
+/// Names by which compilers tell parts of functions from functions.
+package enum FunctionNames {
+  /// Whether the code of this local symbol belongs to one body: outlined parts, clones with a
+  /// convention of their own, coroutine resume functions. They bind to the body of their generation.
+  package static func isPart(_ name: NameView) -> Bool {
+    if name.hasPrefix("$s") || name.hasPrefix("$e") {
+      return isSwiftContinuation(name) || name.contains(".resume.")
+    }
+    guard name.contains(".") else { return false }
+    for suffix in [".resume", ".destroy", ".cleanup", ".actor", ".cold"] as [StaticString]
+    where name.hasSuffix(suffix) { return true }
+    for mark in [".cold.", ".part.", ".isra.", ".constprop.", ".resume.", ".llvm."]
+      as [StaticString] where name.contains(mark)
+    { return true }
+    return false
+  }
+
+  /// Whether frames of a suspended computation hold its address (coroutines, async functions).
+  package static func suspends(_ name: NameView) -> Bool {
+    if name.hasPrefix("$s") { return isSwiftContinuation(name) || name.contains(".resume.") }
+    for suffix in [".resume", ".destroy", ".cleanup", ".actor"] as [StaticString]
+    where name.hasSuffix(suffix) { return true }
+    return false
+  }
+
+  /// `…TQ0_`, `…TY12_`: await and suspend resume functions of a Swift async function.
+  private static func isSwiftContinuation(_ name: NameView) -> Bool {
+    let text = UnsafeRawBufferPointer(start: name.base, count: name.count)
+    guard name.count > 4, text[name.count - 1] == 0x5F else { return false }
+    var at = name.count - 2
+    while at > 2, text[at] >= 0x30, text[at] <= 0x39 { at -= 1 }
+    return at > 2 && text[at - 1] == 0x54 && (text[at] == 0x51 || text[at] == 0x59)
+  }
+}

@@ -1,0 +1,109 @@
+// The result of one link in the making and, once sealed, everything its publication needs.
+internal import CLoaderSupport
+
+/// Objects linked together. Space is given back when it is dropped before `commit`.
+package final class LinkedSet: @unchecked Sendable {
+  package let space: LinkSpace
+  package let objects: [LinkedObject]
+  package let options: LinkOptions
+  let inputs: [LinkInput]
+  var draft: SymbolTable.Draft
+  let unitIndex: [UInt32: Int]
+
+  /// Text groups, and for each object the one it belongs to.
+  package internal(set) var groups: [TextGroup] = []
+  package internal(set) var groupOfObject: [Int] = []
+  /// What publication writes into the slot table.
+  package internal(set) var slotChanges: [SlotTable.Change] = []
+  /// GOT entries of symbols that moved.
+  package internal(set) var gotChanges: [(entry: Address, value: UInt64)] = []
+  /// Functions that are called and defined nowhere: their slots lead to the lazy resolver.
+  package internal(set) var deferredCalls: [SymbolID] = []
+  /// With `allowUndefined`, what was missing.
+  package internal(set) var undefined: [LinkError.UndefinedSymbol] = []
+  /// Storage of `__start_`/`__stop_` ranges, by section name.
+  package internal(set) var encapsulated: [String: AddressRange] = [:]
+  /// Initial bytes of thread-local sections, by offset from the thread pointer.
+  package internal(set) var threadImages: [(offset: UInt64, bytes: UnsafeMutableRawBufferPointer)] = []
+
+  /// COMDAT groups that objects of this set own, by signature.
+  package internal(set) var comdatOwners: [SymbolID: UInt32] = [:]
+
+  var tiedPieces: [PieceKey: UInt64] = [:]
+  var tiedAddresses: [PieceKey: UInt64] = [:]
+  var deferred: Set<SymbolID> = []
+  var allocations: [Allocation] = []
+  var threadAllocations: [(offset: UInt64, size: UInt64)] = []
+  var targets: [[Target]] = []
+  var missing: [SymbolID: (sites: [LinkError.Site], count: Int)] = [:]
+  var unwindRanges: [AddressRange] = []
+  var hasCommitted = false
+
+  init(
+    _ inputs: [LinkInput], _ table: SymbolTable, _ space: LinkSpace, _ options: LinkOptions
+  ) {
+    self.inputs = inputs
+    self.space = space
+    self.options = options
+    objects = inputs.map(LinkedObject.init)
+    draft = SymbolTable.Draft(from: table)
+    unitIndex = Dictionary(
+      inputs.enumerated().map { ($1.unit, $0) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  deinit {
+    for image in threadImages { image.bytes.deallocate() }
+    if hasCommitted { return }
+    for allocation in allocations { space.arena.release(allocation) }
+    for piece in threadAllocations { space.threadStorage.release(piece.offset, piece.size) }
+  }
+
+  /// Last step of a link: code becomes executable, unwind tables are registered.
+  func seal() throws(LinkError) {
+    for (index, group) in groups.enumerated() {
+      if let text = group.text { try space.arena.seal(text) }
+      group.isPermanent = options.isPermanent
+      let table = unwindRanges[index]
+      if table.size > 8 { group.register(unwindTable: table.start) }
+    }
+  }
+
+  /// Keeps what was allocated, gives threads their initial bytes, and hands out the symbol table of
+  /// the new generation. Called once, at publication.
+  package func commit() throws(LinkError) -> SymbolTable {
+    for image in threadImages {
+      try space.threadStorage.initialise(image.offset, UnsafeRawBufferPointer(image.bytes))
+    }
+    hasCommitted = true
+    return draft.table
+  }
+
+  /// Relocations applied.
+  package var relocationCount: Int { objects.reduce(0) { $0 + $1.relocationCount } }
+}
+
+/// What a symbol of an object means to a relocation.
+struct Target: BitwiseCopyable {
+  /// The code or data itself.
+  var body: UInt64
+  /// What others refer to: a function's stub, otherwise the same as `body`.
+  var reference: UInt64
+  var id: SymbolID
+  var flags: Flags
+
+  struct Flags: OptionSet, BitwiseCopyable {
+    var rawValue: UInt16
+    static let function = Flags(rawValue: 1)
+    /// Defined in the object that refers to it.
+    static let own = Flags(rawValue: 2)
+    static let missing = Flags(rawValue: 4)
+    static let threadLocal = Flags(rawValue: 8)
+    static let host = Flags(rawValue: 16)
+    static let section = Flags(rawValue: 32)
+    static let part = Flags(rawValue: 64)
+    /// An undefined weak symbol: zero.
+    static let null = Flags(rawValue: 128)
+    /// Not placed: a discarded group, debug data.
+    static let discarded = Flags(rawValue: 256)
+  }
+}

@@ -1,0 +1,406 @@
+// Second step of a link: every section gets a place. Code of many objects lies together in input order,
+// constants together, data with room to grow; what the reload runtime placed stays where it says.
+internal import CLoaderSupport
+internal import Glibc
+
+extension LinkedSet {
+  /// Above this many objects all code goes into one group with one unwind registration; below, each
+  /// object has its own and is recycled alone.
+  private static let groupingLimit = 64
+
+  func layOut() throws(LinkError) {
+    applyPlacements()
+    if options.isPermanent || objects.count > LinkedSet.groupingLimit {
+      groupOfObject = [Int](repeating: 0, count: objects.count)
+      groups.append(try layOutCode(of: Array(objects.indices)))
+    } else {
+      for index in objects.indices {
+        groupOfObject.append(groups.count)
+        groups.append(try layOutCode(of: [index]))
+      }
+    }
+    try layOutConstants()
+    try layOutData()
+    try layOutEncapsulated()
+    try layOutThreadStorage()
+    try layOutScratch()
+    defineAddresses()
+  }
+
+  private func applyPlacements() {
+    for (index, linked) in objects.enumerated() {
+      for (section, placement) in inputs[index].placements {
+        if case .whole(let address, let place) = placement, linked.roles[section] != .ignored {
+          linked.addresses[section] = address
+          linked.places[section] = place
+        }
+      }
+    }
+  }
+
+  private func isOpen(_ index: Int, _ section: Int) -> Bool {
+    inputs[index].placements[section] == nil
+  }
+
+  private func requests(_ index: Int) -> [(section: Int, pieces: [PieceRequest])] {
+    inputs[index].placements.compactMap { section, placement in
+      guard case .pieces(let pieces) = placement, objects[index].roles[section] != .ignored
+      else { return nil }
+      return (section, pieces)
+    }.sorted { $0.section < $1.section }
+  }
+
+  // MARK: code
+
+  private func layOutCode(of members: [Int]) throws(LinkError) -> TextGroup {
+    var text = Cursor()
+    var tied = Cursor()
+    var placed: [(object: Int, section: Int, offset: UInt64, isText: Bool)] = []
+    for index in members {
+      let linked = objects[index]
+      for section in linked.roles.indices where isOpen(index, section) {
+        let header = linked.object.sections[section]
+        switch linked.roles[section] {
+        case .text: placed.append((index, section, text.take(header.size, header.alignment), true))
+        case .tied: placed.append((index, section, tied.take(header.size, header.alignment), false))
+        default: break
+        }
+      }
+      for (section, pieces) in requests(index) {
+        for piece in pieces {
+          guard case .tied = piece.home else { continue }
+          tiedPieces[PieceKey(object: index, section: section, offset: piece.offset)] =
+            tied.take(piece.size, linked.object.sections[section].alignment)
+        }
+      }
+    }
+    // The unwind table last and without gaps: a zero word ends it.
+    tied.align(8)
+    let unwindStart = tied.end
+    var hasUnwind = false
+    for index in members {
+      let linked = objects[index]
+      for section in linked.roles.indices where linked.roles[section] == .unwind {
+        let size = unwindSize(linked, section)
+        guard size > 0 else { linked.roles[section] = .ignored; continue }
+        hasUnwind = true
+        placed.append((index, section, tied.take(size, 4), false))
+      }
+    }
+    if hasUnwind { _ = tied.take(8, 4) }
+    let textMemory = try allocate(.text, text, forGroup: true)
+    let tiedMemory = try allocate(.constants, tied, forGroup: true)
+    for item in placed {
+      let memory = item.isText ? textMemory : tiedMemory
+      guard let memory else { continue }
+      put(item.object, item.section, memory.range.start &+ item.offset, memory.kind)
+    }
+    if let tiedMemory {
+      for index in members { assignTied(index, tiedMemory.range.start) }
+      if hasUnwind {
+        let start = tiedMemory.range.start &+ unwindStart
+        memset(
+          space.arena.place(tiedMemory.range.end, .constants) - 8, 0, 8)
+        unwindRanges.append(AddressRange(start: start, size: tied.end - unwindStart))
+      } else {
+        unwindRanges.append(AddressRange(start: Address(0), size: 0))
+      }
+    } else {
+      unwindRanges.append(AddressRange(start: Address(0), size: 0))
+    }
+    return TextGroup(space.arena, text: textMemory, tied: tiedMemory)
+  }
+
+  private func assignTied(_ index: Int, _ base: Address) {
+    for (key, offset) in tiedPieces where key.object == index {
+      tiedAddresses[key] = (base &+ offset).value
+    }
+  }
+
+  /// Size of an `.eh_frame` without the zero word that would end the table.
+  private func unwindSize(_ linked: LinkedObject, _ section: Int) -> UInt64 {
+    guard let bytes = linked.object.contents(ofSection: section) else { return 0 }
+    var at: UInt64 = 0
+    while let length = bytes.load(UInt32.self, at: at), length != 0 {
+      guard length != 0xFFFF_FFFF, at + 4 + UInt64(length) <= UInt64(bytes.count) else { break }
+      at += 4 + UInt64(length)
+    }
+    return at
+  }
+
+  // MARK: constants and data
+
+  private func layOutConstants() throws(LinkError) {
+    var cursor = Cursor()
+    var placed: [(Int, Int, UInt64)] = []
+    for (index, linked) in objects.enumerated() {
+      for section in linked.roles.indices where isOpen(index, section) {
+        let header = linked.object.sections[section]
+        switch linked.roles[section] {
+        case .constant:
+          placed.append((index, section, cursor.take(header.size, header.alignment)))
+        case .mergedStrings: try internStrings(linked, section)
+        case .mergedConstants: try internRecords(linked, section)
+        default: break
+        }
+      }
+    }
+    guard let memory = try allocate(.constants, cursor) else { return try layOutPieces() }
+    for (index, section, offset) in placed {
+      put(index, section, memory.range.start &+ offset, .constants)
+    }
+    try layOutPieces()
+  }
+
+  private func internStrings(_ linked: LinkedObject, _ section: Int) throws(LinkError) {
+    guard let bytes = linked.object.contents(ofSection: section) else { return }
+    let alignment = linked.object.sections[section].alignment
+    var pieces: [Piece] = []
+    var at = 0
+    while at < bytes.count {
+      let rest = bytes.count - at
+      let length = memchr(bytes.base + at, 0, rest).map { Int(bitPattern: $0) - Int(bitPattern: bytes.base + at) + 1 } ?? rest
+      let address = try space.constants.intern(bytes.base + at, length, alignment: alignment)
+      pieces.append(
+        Piece(offset: UInt64(at), size: UInt64(length), address: address.value, place: nil))
+      at = (at + length + Int(alignment) - 1) & ~(Int(alignment) - 1)
+    }
+    linked.pieces[section] = PieceTable(pieces)
+  }
+
+  private func internRecords(_ linked: LinkedObject, _ section: Int) throws(LinkError) {
+    guard let bytes = linked.object.contents(ofSection: section) else { return }
+    let header = linked.object.sections[section]
+    let size = Int(header.entrySize)
+    var pieces: [Piece] = []
+    for at in stride(from: 0, to: bytes.count, by: size) {
+      let address = try space.constants.intern(
+        bytes.base + at, size, alignment: min(header.alignment, 64))
+      pieces.append(
+        Piece(offset: UInt64(at), size: UInt64(size), address: address.value, place: nil))
+    }
+    linked.pieces[section] = PieceTable(pieces)
+  }
+
+  private func layOutPieces() throws(LinkError) {
+    for (index, linked) in objects.enumerated() {
+      for (section, wanted) in requests(index) {
+        let alignment = linked.object.sections[section].alignment
+        var pieces: [Piece] = []
+        for request in wanted {
+          var piece = Piece(offset: request.offset, size: request.size, address: 0, place: nil)
+          switch request.home {
+          case .kept(let address, let place):
+            piece.address = address
+            piece.place = place
+          case .interned:
+            guard
+              let bytes = linked.object.contents(ofSection: section)?
+                .slice(request.offset, request.size)
+            else { continue }
+            piece.address = try space.constants.intern(
+              bytes.base, bytes.count, alignment: pieceAlignment(request.offset, alignment)
+            ).value
+          case .tied:
+            let key = PieceKey(object: index, section: section, offset: request.offset)
+            piece.address = tiedAddresses[key] ?? 0
+            piece.place = space.arena.place(Address(piece.address), .constants)
+          case .fresh(let kind):
+            let memory = try take(
+              kind, request.size, pieceAlignment(request.offset, alignment), grows: true)
+            piece.address = memory.value
+            piece.place = space.arena.place(memory, kind)
+          }
+          pieces.append(piece)
+        }
+        linked.pieces[section] = PieceTable(pieces)
+      }
+    }
+  }
+
+  /// What alignment the byte at `offset` of a section can rely on.
+  private func pieceAlignment(_ offset: UInt64, _ section: UInt64) -> UInt64 {
+    offset == 0 ? section : min(section, offset & (~offset &+ 1))
+  }
+
+  private func layOutData() throws(LinkError) {
+    var cursor = Cursor()
+    var placed: [(Int, Int, UInt64)] = []
+    for (index, linked) in objects.enumerated() {
+      let object = linked.object
+      for section in linked.roles.indices where linked.roles[section].isState && isOpen(index, section)
+      {
+        let header = object.sections[section]
+        if header.size > 1 << 20 {
+          let memory = try take(.data, header.size, header.alignment, grows: true)
+          put(index, section, memory, .data)
+        } else {
+          let room = DataRoom.capacity(header.size)
+          placed.append((index, section, cursor.take(room, max(header.alignment, 16))))
+        }
+      }
+      for symbol in object.firstGlobal..<object.symbols.count
+      where object.place(ofSymbol: symbol) == .common {
+        let id = linked.globalID(symbol)
+        guard let winner = draft[id], winner.unit == linked.unit else { continue }
+        if let kept = options.keptCommons[id] {
+          linked.commons[symbol] = kept
+        } else {
+          let memory = try take(
+            .data, winner.size, max(object.symbols[symbol].st_value, 1), grows: true)
+          linked.commons[symbol] = memory.value
+        }
+      }
+    }
+    guard let memory = try allocate(.data, cursor) else { return }
+    for (index, section, offset) in placed {
+      put(index, section, memory.range.start &+ offset, .data)
+    }
+  }
+
+  private func layOutEncapsulated() throws(LinkError) {
+    var byName: [String: [(Int, Int)]] = [:]
+    for (index, linked) in objects.enumerated() {
+      for section in linked.roles.indices
+      where linked.roles[section] == .encapsulated && isOpen(index, section) {
+        byName[linked.object.name(ofSection: section).string, default: []].append((index, section))
+      }
+    }
+    for (name, members) in byName.sorted(by: { $0.key < $1.key }) {
+      var cursor = Cursor()
+      var placed: [(Int, Int, UInt64)] = []
+      var isWritable = false
+      for (index, section) in members {
+        let header = objects[index].object.sections[section]
+        isWritable = isWritable || header.isWritable
+        placed.append((index, section, cursor.take(header.size, header.alignment)))
+      }
+      let size = cursor.end
+      cursor.end = max(cursor.end, 1)
+      let kind: Arena.Kind = isWritable ? .data : .constants
+      guard let memory = try allocate(kind, cursor) else { continue }
+      for (index, section, offset) in placed {
+        put(index, section, memory.range.start &+ offset, kind)
+      }
+      encapsulated[name] = AddressRange(start: memory.range.start, size: size)
+    }
+  }
+
+  private func layOutThreadStorage() throws(LinkError) {
+    for (index, linked) in objects.enumerated() {
+      for section in linked.roles.indices
+      where linked.roles[section].isThreadLocal && isOpen(index, section) {
+        let header = linked.object.sections[section]
+        let offset: UInt64
+        do {
+          offset = try space.threadStorage.allocate(header.size, alignment: header.alignment)
+        } catch {
+          throw LinkError(file: linked.object.name, error.reason)
+        }
+        threadAllocations.append((offset, header.size))
+        let bytes = UnsafeMutableRawBufferPointer.allocate(
+          byteCount: Int(max(header.size, 1)), alignment: 64)
+        bytes.initializeMemory(as: UInt8.self, repeating: 0)
+        threadImages.append((offset, bytes))
+        linked.addresses[section] = offset
+        linked.places[section] = bytes.baseAddress
+      }
+    }
+  }
+
+  /// Tables of initialisers are read by us, not by the program: they are relocated aside.
+  private func layOutScratch() throws(LinkError) {
+    for linked in objects {
+      for section in linked.roles.indices where linked.roles[section].isInitialiserTable {
+        linked.places[section] = linked.scratch(Int(linked.object.sections[section].size))
+      }
+    }
+  }
+
+  // MARK: memory
+
+  struct Cursor {
+    var end: UInt64 = 0
+    var alignment: UInt64 = 1
+
+    mutating func take(_ size: UInt64, _ alignment: UInt64) -> UInt64 {
+      end = aligned(end, to: alignment)
+      self.alignment = max(self.alignment, alignment)
+      defer { end += size }
+      return end
+    }
+    mutating func align(_ alignment: UInt64) {
+      end = aligned(end, to: alignment)
+      self.alignment = max(self.alignment, alignment)
+    }
+  }
+
+  private func allocate(_ kind: Arena.Kind, _ cursor: Cursor, forGroup: Bool = false)
+    throws(LinkError) -> Allocation?
+  {
+    guard cursor.end > 0 else { return nil }
+    let memory = try space.arena.allocate(
+      kind, cursor.end, alignment: max(cursor.alignment, 16))
+    // Text and tied memory belongs to its group, which gives it back.
+    if !forGroup { allocations.append(memory) }
+    return memory
+  }
+
+  private func take(_ kind: Arena.Kind, _ size: UInt64, _ alignment: UInt64, grows: Bool)
+    throws(LinkError) -> Address
+  {
+    let room = grows && kind == .data ? DataRoom.capacity(size) : size
+    let memory = try space.arena.allocate(kind, room, alignment: alignment)
+    allocations.append(memory)
+    return memory.range.start
+  }
+
+  private func put(_ object: Int, _ section: Int, _ address: Address, _ kind: Arena.Kind) {
+    objects[object].addresses[section] = address.value
+    objects[object].places[section] =
+      objects[object].object.sections[section].isNoBits && kind == .data
+      ? nil : space.arena.place(address, kind)
+  }
+
+  /// Writes the addresses of all definitions of this set into the new table.
+  private func defineAddresses() {
+    for linked in objects {
+      let object = linked.object
+      for index in object.firstGlobal..<object.symbols.count {
+        let id = linked.globalID(index)
+        guard var definition = draft[id], definition.unit == linked.unit,
+          object.place(ofSymbol: index) != .undefined,
+          let address = linked.address(ofSymbol: index)
+        else { continue }
+        definition.address = address
+        draft.define(id, definition)
+      }
+    }
+    for (name, range) in encapsulated {
+      for (prefix, address) in [("__start_", range.start), ("__stop_", range.end)] {
+        let id = space.names.intern(prefix + name)
+        if draft[id] == nil {
+          draft.define(
+            id,
+            Definition(
+              address: address.value, size: 0, unit: .max, kind: .constant, isWeak: true))
+        }
+      }
+    }
+  }
+}
+
+/// How much room a piece of state is given, so that it can grow where it is.
+package enum DataRoom {
+  /// - Returns: bytes, at least `size`.
+  package static func capacity(_ size: UInt64) -> UInt64 {
+    if size >= 1 << 20 { return size + (64 << 10) }
+    return aligned(size + max(16, min(size / 2, 4096)), to: 16)
+  }
+}
+
+struct PieceKey: Hashable {
+  var object: Int
+  var section: Int
+  var offset: UInt64
+}

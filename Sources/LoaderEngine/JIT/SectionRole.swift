@@ -1,0 +1,79 @@
+// What a section of an object is for the linker: decides where it goes, how long it lives, and how
+// references to it bind.
+internal import CLoaderSupport
+
+package enum SectionRole: UInt8 {
+  /// Not linked: symbol tables, debug data, a group that another object supplies.
+  case ignored
+  case text
+  /// Read-only, with `.data.rel.ro`: lives as long as the process.
+  case constant
+  /// Strings or fixed-size constants that are interned by content (SHF_MERGE).
+  case mergedStrings, mergedConstants
+  /// Read-only and only meant for the code beside it (`.gcc_except_table`): dies with it.
+  case tied
+  /// `.eh_frame`
+  case unwind
+  case data, bss
+  case threadData, threadBSS
+  case initArray, finiArray, preinitArray, constructors, destructors
+  /// Sections that a runtime walks by `__start_NAME` and `__stop_NAME`: all of a name lie together.
+  case encapsulated
+
+  package var isState: Bool { self == .data || self == .bss }
+  package var isThreadLocal: Bool { self == .threadData || self == .threadBSS }
+  package var isInitialiserTable: Bool {
+    switch self {
+    case .initArray, .finiArray, .preinitArray, .constructors, .destructors: true
+    default: false
+    }
+  }
+
+  package static func of(_ section: Section, _ name: NameView) -> SectionRole {
+    guard section.isAllocated, section.size > 0 || section.type == UInt32(SHT_PROGBITS) else {
+      return .ignored
+    }
+    switch section.type {
+    case UInt32(SHT_NOTE): return .ignored
+    case UInt32(SHT_INIT_ARRAY): return .initArray
+    case UInt32(SHT_FINI_ARRAY): return .finiArray
+    case UInt32(SHT_PREINIT_ARRAY): return .preinitArray
+    case 0x7000_0001: return .unwind  // SHT_X86_64_UNWIND
+    default: break
+    }
+    if section.flags & UInt64(SHF_EXCLUDE) != 0 { return .ignored }
+    if section.isThreadLocal { return section.isNoBits ? .threadBSS : .threadData }
+    if section.isExecutable { return .text }
+    if name == ".eh_frame" { return .unwind }
+    if section.isNoBits { return .bss }
+    if name.hasPrefix(".ctors") { return .constructors }
+    if name.hasPrefix(".dtors") { return .destructors }
+    if name.hasPrefix(".init_array") { return .initArray }
+    if name.hasPrefix(".fini_array") { return .finiArray }
+    if isIdentifier(name) { return .encapsulated }
+    if section.isWritable {
+      return name.hasPrefix(".data.rel.ro") ? .constant : .data
+    }
+    if name.hasPrefix(".gcc_except_table") { return .tied }
+    if name == ".swift_modhash" { return .ignored }
+    if section.isMergeable, section.entrySize > 0, section.size % section.entrySize == 0 {
+      if section.holdsStrings { return section.entrySize == 1 ? .mergedStrings : .constant }
+      if section.entrySize <= 64 { return .mergedConstants }
+    }
+    return .constant
+  }
+
+  /// Whether `__start_` and `__stop_` symbols exist for a section of this name (ELF linkers: C
+  /// identifiers only).
+  private static func isIdentifier(_ name: NameView) -> Bool {
+    guard name.count > 0 else { return false }
+    let bytes = UnsafeRawBufferPointer(start: name.base, count: name.count)
+    return bytes.enumerated().allSatisfy { index, byte in
+      switch byte {
+      case 0x41...0x5A, 0x61...0x7A, 0x5F: true
+      case 0x30...0x39: index > 0
+      default: false
+      }
+    }
+  }
+}

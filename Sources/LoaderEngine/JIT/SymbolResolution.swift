@@ -1,0 +1,177 @@
+// Third step of a link: every symbol of every object becomes a target, once, so that relocations look
+// nothing up.
+internal import CLoaderSupport
+
+extension LinkedSet {
+  func resolve() throws(LinkError) {
+    targets.reserveCapacity(objects.count)
+    for linked in objects {
+      let object = linked.object
+      var table: [Target] = []
+      table.reserveCapacity(object.symbols.count)
+      for index in 0..<object.firstGlobal { table.append(localTarget(linked, index)) }
+      for index in object.firstGlobal..<object.symbols.count {
+        table.append(try globalTarget(linked, index))
+      }
+      targets.append(table)
+    }
+  }
+
+  private func localTarget(_ linked: LinkedObject, _ index: Int) -> Target {
+    var target = Target(body: 0, reference: 0, id: .none, flags: .own)
+    let symbol = linked.object.symbols[index]
+    if symbol.type == UInt8(STT_SECTION) { target.flags.insert(.section) }
+    let kind = linked.kind(ofSymbol: index)
+    guard kind != .none, let address = linked.address(ofSymbol: index) else {
+      if index != 0 { target.flags.insert(.discarded) }
+      return target
+    }
+    target.body = address
+    target.reference = address
+    switch kind {
+    case .function where symbol.type != UInt8(STT_SECTION) && symbol.isFunction:
+      target.flags.insert(.function)
+    case .part: target.flags.insert(.part)
+    case .threadLocal: target.flags.insert(.threadLocal)
+    default: break
+    }
+    return target
+  }
+
+  private func globalTarget(_ linked: LinkedObject, _ index: Int) throws(LinkError) -> Target {
+    let id = linked.globalID(index)
+    var target = Target(body: 0, reference: 0, id: id, flags: [])
+    if let definition = draft[id] {
+      target.body = definition.address
+      target.reference = definition.address
+      switch definition.kind {
+      case .function:
+        target.flags.insert(.function)
+        let slot = try space.slots.slot(of: id)
+        target.reference = space.slots.stub(slot).value
+        if definition.unit == linked.unit, linked.kind(ofSymbol: index) != .none {
+          target.flags.insert(.own)
+          slotChanges.append(SlotTable.Change(slot, definition.address))
+        } else if unitIndex[definition.unit] == nil || definition.unit != linked.unit {
+          target.body = target.reference
+        }
+      case .threadLocal: target.flags.insert(.threadLocal)
+      case .data, .constant:
+        if definition.unit == linked.unit, let entry = space.got.existingEntry(id),
+          space.got.value(entry) != definition.address
+        {
+          gotChanges.append((entry, definition.address))
+        }
+      case .part, .absolute, .none: break
+      }
+      return target
+    }
+    let name = space.names[id]
+    if let built = try builtIn(name) {
+      target.body = built
+      target.reference = built
+      return target
+    }
+    if let found = space.host.find(id, name) {
+      target.flags.insert(.host)
+      target.body = found.address.value
+      target.reference = found.address.value
+      if found.isFunction {
+        target.flags.insert(.function)
+        if !space.arena.window.reaches(found.address) {
+          // Too far for a call: by way of a slot that always leads there.
+          let slot = try space.slots.slot(of: id)
+          slotChanges.append(SlotTable.Change(slot, found.address.value))
+          target.body = space.slots.stub(slot).value
+        }
+      }
+      return target
+    }
+    let symbol = linked.object.symbols[index]
+    target.flags.insert(symbol.binding == UInt8(STB_WEAK) ? .null : .missing)
+    return target
+  }
+
+  /// Symbols that linkers make.
+  private func builtIn(_ name: NameView) throws(LinkError) -> UInt64? {
+    if name == "__dso_handle" || name == "__ehdr_start" || name == "_GLOBAL_OFFSET_TABLE_" {
+      return space.got.start.value
+    }
+    if name.hasPrefix("__start_") || name.hasPrefix("__stop_") {
+      let isStart = name.hasPrefix("__start_")
+      let range = encapsulated[name.dropFirst(isStart ? 8 : 7).string]
+      return range.map { isStart ? $0.start.value : $0.end.value }
+    }
+    return nil
+  }
+
+  /// The slot of a function that only its object knows by name.
+  func localSlot(_ linked: LinkedObject, _ symbol: Int) throws(LinkError) -> SlotIndex {
+    if let known = linked.localSlots[symbol] { return known }
+    let id = space.localID(
+      unit: linked.unit, name: linked.object.name(ofSymbol: symbol),
+      ordinal: linked.ordinal(ofLocal: symbol))
+    let slot = try space.slots.slot(of: id)
+    linked.localSlots[symbol] = slot
+    if let body = linked.address(ofSymbol: symbol) {
+      slotChanges.append(SlotTable.Change(slot, body))
+    }
+    return slot
+  }
+
+  /// Notes a place that refers to a symbol nobody defines.
+  func noteMissing(_ id: SymbolID, _ site: @autoclosure () -> LinkError.Site) {
+    var entry = missing[id] ?? (sites: [], count: 0)
+    if entry.sites.count < 3 { entry.sites.append(site()) }
+    entry.count += 1
+    missing[id] = entry
+  }
+
+  /// All missing symbols as one error, each with its referrers and the nearest spelling.
+  func missingSymbols() -> [LinkError.UndefinedSymbol] {
+    missing.sorted { space.names[$0.key].string < space.names[$1.key].string }.map { id, entry in
+      let name = space.names[id].string
+      return LinkError.UndefinedSymbol(
+        name: name, sites: entry.sites, references: entry.count, suggestion: nearest(to: name))
+    }
+  }
+
+  private func nearest(to name: String) -> LinkError.Suggestion? {
+    let wanted = Array(name.utf8)
+    var best: (distance: Int, id: SymbolID, unit: UInt32)?
+    let limit = max(1, min(3, wanted.count / 4))
+    draft.table.forEach { id, definition in
+      let candidate = space.names[id]
+      guard abs(candidate.count - wanted.count) <= limit, best?.distance != 1 else { return }
+      let distance = Spelling.distance(
+        wanted, UnsafeRawBufferPointer(start: candidate.base, count: candidate.count),
+        limit: min(limit, (best?.distance ?? limit + 1) - 1))
+      if let distance, distance > 0 { best = (distance, id, definition.unit) }
+    }
+    return best.map {
+      LinkError.Suggestion(name: space.names[$0.id].string, definedIn: self.name(ofUnit: $0.unit))
+    }
+  }
+}
+
+/// How far two names are apart.
+enum Spelling {
+  /// Levenshtein's distance, or nil when it is more than `limit`.
+  static func distance(_ a: [UInt8], _ b: UnsafeRawBufferPointer, limit: Int) -> Int? {
+    guard limit >= 0 else { return nil }
+    var row = Array(0...b.count)
+    for (i, left) in a.enumerated() {
+      var diagonal = row[0]
+      row[0] = i + 1
+      var smallest = row[0]
+      for j in 0..<b.count {
+        let cost = left == b[j] ? diagonal : min(diagonal, row[j], row[j + 1]) + 1
+        diagonal = row[j + 1]
+        row[j + 1] = cost
+        smallest = min(smallest, cost)
+      }
+      if smallest > limit { return nil }
+    }
+    return row[b.count] <= limit ? row[b.count] : nil
+  }
+}

@@ -1,0 +1,95 @@
+// One reservation of address space within ±2 GiB of every library of the process, so that 32-bit
+// relative references of linked code reach libc and the rest. Linux: /proc/self/maps, mmap(2).
+internal import CLoaderSupport
+internal import Glibc
+
+/// Address space set aside for linked code, unmapped when dropped.
+package final class AddressWindow: @unchecked Sendable {
+  package let range: AddressRange
+
+  /// Bytes left free between the window and the libraries: where the kernel puts libraries that are
+  /// loaded later, which are then in reach too.
+  private static let headroom: UInt64 = 256 << 20
+  private static let reach: UInt64 = (2 << 30) - (64 << 10)
+
+  /// - Parameter size: bytes, a multiple of the page size.
+  /// - Throws: `LinkError.system` when no such space is free.
+  package init(size: UInt64) throws(LinkError) {
+    let mappings = AddressWindow.mappings()
+    let libraries = mappings.filter { $0.isLibrary }
+    let lowest = libraries.map(\.range.start).min() ?? Address(0x7000_0000_0000)
+    let highest = libraries.map(\.range.end).max() ?? Address(0x7000_0000_0000)
+    // Gaps below the libraries, highest first; the first with room and in reach wins.
+    var top = lowest
+    for mapping in mappings.reversed() where mapping.range.end <= lowest {
+      let bottom = mapping.range.end
+      for spare in [AddressWindow.headroom, 0] {
+        let end = (top.value &- spare) & ~0xFFF
+        guard end > bottom.value, end - bottom.value >= size else { continue }
+        let start = end - size
+        guard highest.value - start <= AddressWindow.reach else { continue }
+        if let reserved = AddressWindow.reserve(start, size) {
+          range = reserved
+          return
+        }
+      }
+      top = mapping.range.start
+    }
+    // Nothing near: anywhere. References to the host then go through the GOT or are refused by name.
+    guard let anywhere = AddressWindow.reserve(nil, size) else {
+      throw LinkError(file: "", .system(SystemError("mmap", "the address window of the arena")))
+    }
+    range = anywhere
+  }
+
+  deinit {
+    munmap(UnsafeMutableRawPointer(bitPattern: UInt(range.start.value)), Int(range.size))
+  }
+
+  /// Whether a signed 32-bit displacement leads from anywhere in the window to `address`.
+  package func reaches(_ address: Address) -> Bool {
+    let low = Int64(bitPattern: address.value &- range.end.value)
+    let high = Int64(bitPattern: address.value &- range.start.value)
+    return low >= Int64(Int32.min) && high <= Int64(Int32.max)
+  }
+
+  private static func reserve(_ start: UInt64?, _ size: UInt64) -> AddressRange? {
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+    let got: UnsafeMutableRawPointer?
+    if let start {
+      got = hl_map_fixed_noreplace(
+        UnsafeMutableRawPointer(bitPattern: UInt(start)), Int(size), PROT_NONE, flags, -1, 0)
+    } else {
+      got = mmap(nil, Int(size), PROT_NONE, flags, -1, 0)
+    }
+    guard let got, got != MAP_FAILED else { return nil }
+    return AddressRange(start: Address(UnsafeRawPointer(got)), size: size)
+  }
+
+  private struct Mapping {
+    var range: AddressRange
+    var isLibrary: Bool
+  }
+
+  /// The process's mappings in address order.
+  private static func mappings() -> [Mapping] {
+    guard let file = fopen("/proc/self/maps", "re") else { return [] }
+    defer { fclose(file) }
+    var result: [Mapping] = []
+    var line = [CChar](repeating: 0, count: 4608)
+    while fgets(&line, Int32(line.count), file) != nil {
+      let text = String(
+        decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      let fields = text.split(separator: " ", omittingEmptySubsequences: true)
+      guard let bounds = fields.first?.split(separator: "-"), bounds.count == 2,
+        let low = UInt64(bounds[0], radix: 16), let high = UInt64(bounds[1], radix: 16)
+      else { continue }
+      let path = fields.count > 5 ? fields[5] : ""
+      result.append(
+        Mapping(
+          range: AddressRange(start: Address(low), size: high - low),
+          isLibrary: path.hasPrefix("/") && path.contains(".so")))
+    }
+    return result
+  }
+}

@@ -1,0 +1,128 @@
+// How the pages that hold code and constants can be written by the linker and run by the program
+// without ever being writable and executable in one view. Two ways; the second for systems that deny
+// executing a memfd.
+internal import CLoaderSupport
+internal import Glibc
+
+/// Pages behind the code and constants of an arena.
+package protocol ArenaBacking: AnyObject {
+  /// Added to a run-time address, gives where the linker writes it.
+  var writableOffset: Int { get }
+  /// What a text allocation is rounded to, in bytes.
+  var textGranularity: UInt64 { get }
+  /// Brings pages in, so that linking takes no fault. `isText` pages become writable for the linker.
+  func populate(_ range: AddressRange, isText: Bool) throws(LinkError)
+  /// Makes freshly written text executable.
+  func seal(_ range: AddressRange) throws(LinkError)
+  /// Makes text writable again before its space is reused, and forgets a debugger's breakpoints.
+  func reopen(_ range: AddressRange) throws(LinkError)
+}
+
+private let pageSize: UInt64 = 4096
+
+private func pages(_ range: AddressRange) -> (UnsafeMutableRawPointer?, Int) {
+  let low = range.start.value & ~(pageSize - 1)
+  let high = aligned(range.end.value, to: pageSize)
+  return (UnsafeMutableRawPointer(bitPattern: UInt(low)), Int(high - low))
+}
+
+/// A memfd mapped twice: a private view to run from, a shared one to write to.
+///
+/// The run view is MAP_PRIVATE because ptrace cannot write a breakpoint into a shared executable
+/// mapping. Writes through the alias show in it until a breakpoint has made a page private.
+package final class MemfdBacking: ArenaBacking {
+  package let writableOffset: Int
+  private let alias: UnsafeMutableRawPointer
+  private let size: Int
+
+  /// - Parameters:
+  ///   - text: becomes readable and executable.
+  ///   - constants: becomes readable; directly behind `text`.
+  /// - Returns: nil where the system denies it.
+  package init?(text: AddressRange, constants: AddressRange) {
+    precondition(text.end == constants.start)
+    size = Int(text.size + constants.size)
+    let descriptor = hl_memfd_create("hotlink")
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    guard ftruncate(descriptor, off_t(size)) == 0,
+      let shared = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0),
+      shared != MAP_FAILED
+    else { return nil }
+    alias = shared
+    writableOffset = Int(bitPattern: shared) - Int(bitPattern: text.start.pointer)
+    func run(_ range: AddressRange, _ protection: Int32, _ offset: UInt64) -> Bool {
+      mmap(
+        UnsafeMutableRawPointer(bitPattern: UInt(range.start.value)), Int(range.size), protection,
+        MAP_PRIVATE | MAP_FIXED, descriptor, off_t(offset)) != MAP_FAILED
+    }
+    guard run(text, PROT_READ | PROT_EXEC, 0), run(constants, PROT_READ, text.size) else {
+      munmap(shared, size)
+      return nil
+    }
+  }
+
+  deinit { munmap(alias, size) }
+
+  package var textGranularity: UInt64 { 64 }
+
+  package func populate(_ range: AddressRange, isText: Bool) throws(LinkError) {
+    let (start, length) = pages(range)
+    guard let start else { return }
+    // The alias first: it allocates the pages that the run view then maps. Kernels before 5.14 have
+    // no MADV_POPULATE and fault pages in one by one instead.
+    _ = hl_populate(start + writableOffset, length, 1)
+    _ = hl_populate(start, length, 0)
+  }
+
+  package func seal(_ range: AddressRange) {}
+
+  package func reopen(_ range: AddressRange) throws(LinkError) {
+    let (start, length) = pages(range)
+    guard let start else { return }
+    var page = 0
+    while page < length {
+      let view = start + page
+      if memcmp(view, view + writableOffset, Int(pageSize)) != 0 {
+        madvise(view, Int(pageSize), MADV_DONTNEED)
+      }
+      page += Int(pageSize)
+    }
+    _ = hl_sync_cores()
+  }
+}
+
+/// Anonymous pages: written first, then switched to executable. Text is handed out by whole pages.
+package final class AnonymousBacking: ArenaBacking {
+  package var writableOffset: Int { 0 }
+  package var textGranularity: UInt64 { pageSize }
+
+  package init(text: AddressRange, constants: AddressRange) throws(LinkError) {
+    for range in [text, constants] {
+      try protect(range, PROT_READ | PROT_WRITE, "constants of linked code")
+    }
+  }
+
+  package func populate(_ range: AddressRange, isText: Bool) {
+    let (start, length) = pages(range)
+    if !isText, let start { _ = hl_populate(start, length, 1) }
+  }
+
+  package func seal(_ range: AddressRange) throws(LinkError) {
+    try protect(range, PROT_READ | PROT_EXEC, "linked code")
+  }
+
+  package func reopen(_ range: AddressRange) throws(LinkError) {
+    try protect(range, PROT_READ | PROT_WRITE, "linked code")
+    _ = hl_sync_cores()
+  }
+
+  private func protect(_ range: AddressRange, _ protection: Int32, _ what: String)
+    throws(LinkError)
+  {
+    let (start, length) = pages(range)
+    guard mprotect(start, length, protection) == 0 else {
+      throw LinkError(file: "", .system(SystemError("mprotect", what)))
+    }
+  }
+}

@@ -1,0 +1,53 @@
+// FLOW 2: relocatable objects become running code.
+//
+//     graph    which object defines which symbol; COMDAT groups without an owner here fall away
+//     lay out  every section gets its place, unless the reload runtime has given it one
+//     resolve  every symbol of every object becomes a target, once
+//     fix up   bytes are copied and every relocation applied
+//     seal     code becomes executable, unwind tables are complete
+//
+// Nothing that runs is touched: old bodies, slots, GOT entries and variables change only when the
+// result is published. A throw drops the result, and its deinit gives all space back.
+
+/// How a link is to be done.
+package struct LinkOptions: Sendable {
+  /// Undefined functions that are only called are left to the lazy resolver.
+  package var deferUndefinedCalls = true
+  /// Report undefined symbols in the result instead of refusing (`check --allow-undefined`).
+  package var allowUndefined = false
+  /// The text of this set is never recycled (the first link of a session).
+  package var isPermanent = false
+  /// Unit numbers that own COMDAT groups already, by signature.
+  package var comdatOwner: @Sendable (SymbolID) -> UInt32? = { _ in nil }
+
+  /// Storage that COMMON symbols already have.
+  package var keptCommons: [SymbolID: UInt64] = [:]
+  /// What a unit is called in messages.
+  package var unitName: @Sendable (UInt32) -> String = { "unit \($0)" }
+
+  package init() {}
+}
+
+package enum ObjectLinker {
+  /// Links objects against what `table` defines and the process provides.
+  ///
+  /// - Parameters:
+  ///   - inputs: the objects, in the order that decides between weak definitions.
+  ///   - table: the generation to link against, without the symbols of units being replaced.
+  /// - Throws: `LinkError`; nothing has changed then.
+  package static func link(
+    _ inputs: [LinkInput], against table: SymbolTable, in space: LinkSpace,
+    options: LinkOptions = LinkOptions()
+  ) throws(LinkError) -> LinkedSet {
+    let set = LinkedSet(inputs, table, space, options)
+    try set.buildGraph()
+    // GATE: every symbol has one owner.
+    try set.layOut()
+    // GATE: addresses are final.
+    try set.resolve()
+    try set.fixUp()
+    // GATE: no undefined symbol is left that must be there.
+    try set.seal()
+    return set
+  }
+}

@@ -1,0 +1,164 @@
+// Every distinct symbol name of a link space once, numbered. After this, symbols are compared and
+// looked up by number; a name is hashed once per object that mentions it and compared at most once.
+internal import Glibc
+
+/// The number of a name in a `SymbolNames`.
+package struct SymbolID: Hashable, Sendable, BitwiseCopyable, Comparable {
+  package var index: UInt32
+  @inline(__always) package init(_ index: UInt32) { self.index = index }
+  package static let none = SymbolID(.max)
+  package static func < (left: SymbolID, right: SymbolID) -> Bool { left.index < right.index }
+}
+
+/// An open-addressed table of names. Not thread-safe: its owner serialises.
+package final class SymbolNames: @unchecked Sendable {
+  private struct Slot: BitwiseCopyable {
+    var hash: UInt32
+    var id: UInt32  // .max: empty
+  }
+  private struct Entry: BitwiseCopyable {
+    var text: UnsafeRawPointer
+    var count: UInt32
+    var hash: UInt32
+  }
+
+  private var slots: UnsafeMutablePointer<Slot>
+  private var mask: Int
+  private var entries: UnsafeMutablePointer<Entry>
+  private var capacity: Int
+  package private(set) var count = 0
+  // Names are copied into blocks of our own: objects come and go, names stay.
+  private var blocks: [UnsafeMutableRawPointer] = []
+  private var blockUsed = 0
+  private var blockSize = 0
+
+  package init() {
+    let initial = 4096
+    slots = .allocate(capacity: initial)
+    slots.initialize(repeating: Slot(hash: 0, id: .max), count: initial)
+    mask = initial - 1
+    capacity = initial / 2
+    entries = .allocate(capacity: capacity)
+  }
+
+  deinit {
+    slots.deallocate()
+    entries.deallocate()
+    for block in blocks { block.deallocate() }
+  }
+
+  /// The number of `name`, new if it was never seen.
+  package func intern(_ name: NameView) -> SymbolID {
+    let hash = SymbolNames.hash(name)
+    var probe = Int(hash) & mask
+    while true {
+      let slot = slots[probe]
+      if slot.id == .max { break }
+      if slot.hash == hash {
+        let entry = entries[Int(slot.id)]
+        if Int(entry.count) == name.count && memcmp(entry.text, name.base, name.count) == 0 {
+          return SymbolID(slot.id)
+        }
+      }
+      probe = (probe + 1) & mask
+    }
+    if count == capacity {
+      grow()
+      probe = Int(hash) & mask
+      while slots[probe].id != .max { probe = (probe + 1) & mask }
+    }
+    let id = UInt32(count)
+    entries[count] = Entry(text: store(name), count: UInt32(name.count), hash: hash)
+    slots[probe] = Slot(hash: hash, id: id)
+    count += 1
+    return SymbolID(id)
+  }
+
+  package func intern(_ name: String) -> SymbolID {
+    var copy = name
+    return copy.withUTF8 { buffer in
+      guard let base = buffer.baseAddress else { return intern(NameView("")) }
+      return intern(NameView(base: base, count: buffer.count))
+    }
+  }
+
+  /// The number of `name` if it was seen; adds nothing.
+  package func find(_ name: String) -> SymbolID? {
+    var copy = name
+    return copy.withUTF8 { buffer in
+      guard let base = buffer.baseAddress else { return nil }
+      let view = NameView(base: base, count: buffer.count)
+      let hash = SymbolNames.hash(view)
+      var probe = Int(hash) & mask
+      while slots[probe].id != .max {
+        let slot = slots[probe]
+        if slot.hash == hash, self[SymbolID(slot.id)] == view { return SymbolID(slot.id) }
+        probe = (probe + 1) & mask
+      }
+      return nil
+    }
+  }
+
+  /// The name of a number. It stays valid as long as this table.
+  package subscript(id: SymbolID) -> NameView {
+    precondition(Int(id.index) < count, "not a number of this table")
+    let entry = entries[Int(id.index)]
+    return NameView(base: entry.text, count: Int(entry.count))
+  }
+
+  private func store(_ name: NameView) -> UnsafeRawPointer {
+    let needed = name.count + 1
+    if blockSize - blockUsed < needed {
+      blockSize = max(1 << 18, needed)
+      blocks.append(.allocate(byteCount: blockSize, alignment: 16))
+      blockUsed = 0
+    }
+    let place = blocks[blocks.count - 1] + blockUsed
+    place.copyMemory(from: name.base, byteCount: name.count)
+    place.storeBytes(of: 0, toByteOffset: name.count, as: UInt8.self)
+    blockUsed += needed
+    return UnsafeRawPointer(place)
+  }
+
+  private func grow() {
+    let oldEntries = entries
+    entries = .allocate(capacity: capacity * 2)
+    entries.moveInitialize(from: oldEntries, count: count)
+    oldEntries.deallocate()
+    capacity *= 2
+    slots.deallocate()
+    let size = capacity * 2
+    slots = .allocate(capacity: size)
+    slots.initialize(repeating: Slot(hash: 0, id: .max), count: size)
+    mask = size - 1
+    for index in 0..<count {
+      var probe = Int(entries[index].hash) & mask
+      while slots[probe].id != .max { probe = (probe + 1) & mask }
+      slots[probe] = Slot(hash: entries[index].hash, id: UInt32(index))
+    }
+  }
+
+  /// Eight bytes a step; mangled names are long.
+  private static func hash(_ name: NameView) -> UInt32 {
+    var state = 0x9E37_79B9_7F4A_7C15 ^ UInt64(name.count)
+    var at = name.base
+    var left = name.count
+    while left >= 8 {
+      state = mix(state, at.loadUnaligned(as: UInt64.self))
+      at += 8
+      left -= 8
+    }
+    var tail: UInt64 = 0
+    for index in 0..<left {
+      tail |= UInt64(at.load(fromByteOffset: index, as: UInt8.self)) << UInt64(index * 8)
+    }
+    state = mix(state, tail)
+    return UInt32(truncatingIfNeeded: state ^ (state >> 32))
+  }
+
+  @inline(__always)
+  private static func mix(_ state: UInt64, _ word: UInt64) -> UInt64 {
+    let product = (state ^ word).multipliedFullWidth(by: 0xA076_1D64_78BD_642F)
+    return product.high ^ product.low
+  }
+}
