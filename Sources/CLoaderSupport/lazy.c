@@ -3,7 +3,9 @@
 #include <cpuid.h>
 #include <errno.h>
 
-hl_lazy_resolver hl_lazy_resolve;
+static hl_lazy_resolver resolve;
+
+void hl_set_lazy_resolver(hl_lazy_resolver resolver) { resolve = resolver; }
 
 // Read by lazy_x86_64.S.
 uint64_t hl_xsave_mask;  // XCR0 without AMX (bits 17, 18) and PKRU (bit 9)
@@ -33,7 +35,7 @@ void hl_lazy_prepare(void) {
 
 uint64_t hl_lazy_dispatch(uint64_t token) {
   int saved = errno;
-  uint64_t target = hl_lazy_resolve(token);
+  uint64_t target = resolve(token);
   errno = saved;
   return target;
 }

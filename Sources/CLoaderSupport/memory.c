@@ -1,6 +1,9 @@
 #define _GNU_SOURCE
 #include "CLoaderSupport.h"
 #include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -49,6 +52,13 @@ int hl_sync_cores(void) {
 
 const void *hl_find(const void *bytes, size_t count, const void *part, size_t part_count) {
   return memmem(bytes, count, part, part_count);
+}
+
+void hl_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+_Noreturn void hl_fatal(const char *what, const char *name) {
+  fprintf(stderr, "hotlink: fatal: %s '%s'\n", what, name);
+  abort();
 }
 
 int hl_gettid(void) { return (int)syscall(SYS_gettid); }

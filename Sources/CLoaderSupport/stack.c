@@ -50,6 +50,7 @@ static pthread_mutex_t scanning = PTHREAD_MUTEX_INITIALIZER;
 static struct {
   void (*visit)(void *, const uintptr_t *, const uintptr_t *);
   void *context;
+  uintptr_t stubs_low, stubs_high;
   atomic_int answered;
   atomic_int unknown;
   atomic_flag visiting;
@@ -100,7 +101,8 @@ static void answer(int signal, siginfo_t *info, void *machine) {
   while (atomic_flag_test_and_set(&scan.visiting)) {}
   if ((unsigned)info->si_value.sival_int != atomic_load(&scan.round) || !scan.visit) {
     // The round ended while we waited.
-  } else if (!top) {
+  } else if (!top || ((uintptr_t)registers[REG_RIP] >= scan.stubs_low &&
+                      (uintptr_t)registers[REG_RIP] < scan.stubs_high)) {
     atomic_fetch_add(&scan.unknown, 1);
   } else {
     scan.visit(scan.context, (const uintptr_t *)registers,
@@ -114,7 +116,8 @@ static void answer(int signal, siginfo_t *info, void *machine) {
 }
 
 int hl_scan_threads(void (*visit)(void *, const uintptr_t *, const uintptr_t *), void *context,
-                    const int *skip, size_t skip_count, int timeout_ms) {
+                    const int *skip, size_t skip_count, uintptr_t stubs_low, uintptr_t stubs_high,
+                    int timeout_ms) {
   DIR *tasks = opendir("/proc/self/task");
   if (!tasks) return -1;
   pthread_mutex_lock(&scanning);
@@ -126,6 +129,8 @@ int hl_scan_threads(void (*visit)(void *, const uintptr_t *, const uintptr_t *),
   sigaction(number, &action, &old);
   scan.visit = visit;
   scan.context = context;
+  scan.stubs_low = stubs_low;
+  scan.stubs_high = stubs_high;
   atomic_store(&scan.answered, 0);
   atomic_store(&scan.unknown, 0);
   unsigned round = atomic_fetch_add(&scan.round, 1) + 1;

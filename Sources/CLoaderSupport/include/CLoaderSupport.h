@@ -18,12 +18,16 @@ int hl_populate(void *address, size_t length, int write);
 void hl_name_mapping(void *address, size_t length, const char *name);
 int hl_sync_cores(void);
 int hl_gettid(void);
+// Names the calling thread, at most 15 bytes (Linux: pthread_setname_np).
+void hl_name_thread(const char *name);
+// Writes `hotlink: fatal: WHAT 'NAME'` to standard error and aborts.
+_Noreturn void hl_fatal(const char *what, const char *name);
 
 // ---- lazy binding ----
 // Resolves a slot to the address to jump to. Runs on the calling thread with every argument
 // register saved; errno is preserved around it.
 typedef uint64_t (*hl_lazy_resolver)(uint64_t token);
-extern hl_lazy_resolver hl_lazy_resolve;
+void hl_set_lazy_resolver(hl_lazy_resolver resolver);
 // Entered by a slot's lazy thunk with its token on the stack; jumps to what hl_lazy_resolve says.
 extern const char hl_lazy_entry[];
 const void *hl_lazy_entry_address(void);
@@ -52,9 +56,11 @@ int hl_static_tls_initialise(size_t offset, const void *bytes, size_t count);
 int hl_scan_stack(void (*visit)(void *context, const uintptr_t *low, const uintptr_t *high),
                   void *context);
 // Has every other thread scan its own stack and registers in a signal handler. Threads in `skip`
-// are left out. Returns the number of threads that did not answer within the time, or -1.
+// are left out. A thread stopped inside [stubs_low, stubs_high) stands between the load of the slot
+// table and the jump: where it goes cannot be seen, so it counts as unknown. Returns the number of threads that did not answer within the time, or -1.
 int hl_scan_threads(void (*visit)(void *context, const uintptr_t *low, const uintptr_t *high),
-                    void *context, const int *skip, size_t skip_count, int timeout_ms);
+                    void *context, const int *skip, size_t skip_count, uintptr_t stubs_low,
+                    uintptr_t stubs_high, int timeout_ms);
 
 // ---- calling what was linked ----
 typedef struct {

@@ -54,15 +54,15 @@ package enum X86_64 {
   //      0  f3 0f 1e fa              endbr64
   //      4  4c 8b 1d <table>         mov   table(%rip), %r11
   //     11  41 ff a3 <8*slot>        jmp   *8*slot(%r11)
-  //     18  68 <slot>                push  $slot
+  //     18  68 <token>               push  $token
   //     23  e9 <resolver>            jmp   resolver
   package static let cellSize: UInt64 = 32
   package static let thunkOffset: UInt64 = 18
 
-  /// Writes the cell of `slot`, which runs at `cell`.
+  /// Writes the cell of `slot`, which runs at `cell`; `token` is what the lazy resolver is told.
   @inline(__always)
   package static func writeCell(
-    _ slot: UInt32, at place: UnsafeMutableRawPointer, cell: Address, table: Address,
+    _ slot: UInt32, token: UInt32, at place: UnsafeMutableRawPointer, cell: Address, table: Address,
     resolver: Address
   ) {
     let toTable = UInt32(truncatingIfNeeded: table.value &- (cell.value &+ 11))
@@ -73,7 +73,7 @@ package enum X86_64 {
     place.storeBytes(of: 0x00A3_FF41, toByteOffset: 11, as: UInt32.self)
     place.storeBytes(of: slot &* 8, toByteOffset: 14, as: UInt32.self)
     place.storeBytes(of: 0x68, toByteOffset: 18, as: UInt8.self)
-    place.storeBytes(of: slot, toByteOffset: 19, as: UInt32.self)
+    place.storeBytes(of: token, toByteOffset: 19, as: UInt32.self)
     place.storeBytes(of: 0xE9, toByteOffset: 23, as: UInt8.self)
     place.storeBytes(of: toResolver, toByteOffset: 24, as: UInt32.self)
     place.storeBytes(of: 0xCCCC_CCCC, toByteOffset: 28, as: UInt32.self)

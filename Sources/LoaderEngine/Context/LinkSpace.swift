@@ -11,9 +11,10 @@ package final class LinkSpace: @unchecked Sendable {
   package let host = HostProcess()
   package let threadStorage = StaticTLS()
 
-  package init(_ backing: Arena.BackingChoice = .automatic) throws(LinkError) {
+  /// - Parameter tag: below 2,048; tells the spaces of a process apart in lazy calls.
+  package init(_ backing: Arena.BackingChoice = .automatic, tag: UInt32 = 0) throws(LinkError) {
     arena = try Arena(backing)
-    slots = try SlotTable(arena)
+    slots = try SlotTable(arena, tag: tag)
     got = GlobalOffsetTable(arena)
     constants = ConstantPool(arena)
   }

@@ -30,7 +30,7 @@ public struct LinkError: Error, Hashable, Sendable {
     /// A 32-bit reference to something of the host that lies further than ±2 GiB.
     case outOfReach(Site, symbol: String, address: UInt64)
     /// A reference of a changed unit that can mean either of two variables.
-    case ambiguous(Site, candidates: [String])
+    case ambiguous(Site, section: Int, candidates: [String])
     /// Address space or thread-local space set aside for loaded code is used up.
     case noSpace(what: String, requested: UInt64)
     case system(SystemError)

@@ -35,6 +35,23 @@ package struct Bytes: @unchecked Sendable {
     return (base + Int(offset)).loadUnaligned(as: T.self)
   }
 
+  /// A number that tells contents apart: 64 bits, not against an adversary.
+  package var hash: UInt64 {
+    var state = 0x9E37_79B9_7F4A_7C15 ^ UInt64(count)
+    var at = 0
+    while at + 8 <= count {
+      let word = base.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+      let product = (state ^ word).multipliedFullWidth(by: 0xA076_1D64_78BD_642F)
+      state = product.high ^ product.low
+      at += 8
+    }
+    while at < count {
+      state = (state ^ UInt64(base.load(fromByteOffset: at, as: UInt8.self))) &* 0x100_0000_01B3
+      at += 1
+    }
+    return state ^ (state >> 29)
+  }
+
   package var array: [UInt8] { [UInt8](UnsafeRawBufferPointer(start: base, count: count)) }
 }
 

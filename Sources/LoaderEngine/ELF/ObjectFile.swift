@@ -246,6 +246,16 @@ package final class ObjectFile: Sendable {
     symbolNames.name(at: symbols[index].st_name) ?? NameView("")
   }
 
+  /// What a group is called: its symbol, or the section that its symbol stands for.
+  package func signature(of group: SectionGroup) -> NameView {
+    if symbols[group.signature].type == UInt8(STT_SECTION),
+      case .section(let section) = place(ofSymbol: group.signature)
+    {
+      return name(ofSection: section)
+    }
+    return name(ofSymbol: group.signature)
+  }
+
   /// The bytes of a section; nil for SHT_NOBITS.
   package func contents(ofSection index: Int) -> Bytes? {
     let section = sections[index]
@@ -282,8 +292,13 @@ extension Elf64_Sym {
   package var type: UInt8 { st_info & 0xF }
   package var binding: UInt8 { st_info >> 4 }
   package var visibility: UInt8 { st_other & 3 }
+  package var isWeakBinding: Bool { binding == UInt8(STB_WEAK) }
+  package var isThreadLocal: Bool { type == UInt8(STT_TLS) }
   package var isFunction: Bool { type == UInt8(STT_FUNC) || type == UInt8(STT_GNU_IFUNC) }
 }
+
+/// A relocation with its addend (gABI: `Elf64_Rela`).
+package typealias Relocation = Elf64_Rela
 
 extension Elf64_Rela {
   @inline(__always) package var type: UInt32 { UInt32(truncatingIfNeeded: r_info) }

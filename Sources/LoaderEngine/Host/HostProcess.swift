@@ -30,6 +30,13 @@ package final class HostProcess: @unchecked Sendable {
     return found
   }
 
+  /// Whether the process was asked for a name and had it.
+  package func knows(_ id: SymbolID) -> Bool {
+    let index = Int(id.index)
+    guard index < answers.count, let answer = answers[index] else { return false }
+    return answer != nil
+  }
+
   private func lookUp(_ name: NameView) -> Found? {
     // Names handed in end in NUL: they come from a string table or from `SymbolNames`.
     let text = name.base.assumingMemoryBound(to: CChar.self)

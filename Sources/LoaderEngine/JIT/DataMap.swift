@@ -73,6 +73,9 @@ package struct DataMap: Sendable {
 package struct SymbolsBySection: Sendable {
   private var lists: [Int: [Int]] = [:]
 
+  private init() {}
+  package static let none = SymbolsBySection()
+
   package init(_ object: ObjectFile) {
     for index in 0..<object.symbols.count {
       let symbol = object.symbols[index]

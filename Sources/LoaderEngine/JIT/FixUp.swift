@@ -247,14 +247,14 @@ struct FixUp {
     _ relocation: Elf64_Rela, _ before: Piece, _ after: Piece, _ aim: Int
   ) throws(LinkError) {
     guard before.offset + before.size == after.offset,
-      before.address &+ before.size != after.address, before.size > 16,
-      linked.roles[aim].isState,
+      before.address &+ before.size != after.address,
+      before.size > 8 || !linked.roles[aim].isState,
       role != .text || code.load(fromByteOffset: max(0, Int(relocation.r_offset) - 2), as: UInt8.self) == 0x8D
     else { return }
     throw LinkError(
       file: linked.object.name,
       .ambiguous(
-        site(relocation),
+        site(relocation), section: aim,
         candidates: [before.offset, after.offset].map {
           linked.object.name(ofSection: aim).string + "+0x" + String($0, radix: 16)
         }))

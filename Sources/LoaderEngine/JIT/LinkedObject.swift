@@ -40,7 +40,7 @@ package final class LinkedObject: @unchecked Sendable {
   /// Symbols by name that could not be redirected to a stub, for the report.
   package internal(set) var immovable: [String] = []
 
-  private var ordinals: [Int: Int]?
+  private var ordinals: LocalOrdinals?
   private var scratchBuffers: [UnsafeMutableRawPointer] = []
 
   init(_ input: LinkInput) {
@@ -83,18 +83,15 @@ package final class LinkedObject: @unchecked Sendable {
 
   /// Which of the object's local symbols of one name this is: 0 for the first.
   package func ordinal(ofLocal index: Int) -> Int {
-    if ordinals == nil {
-      var seen: [String: Int] = [:]
-      var table: [Int: Int] = [:]
-      for local in 1..<max(object.firstGlobal, 1) where object.symbols[local].st_name != 0 {
-        let name = object.name(ofSymbol: local).string
-        let count = seen[name] ?? 0
-        seen[name] = count + 1
-        if count > 0 { table[local] = count }
-      }
-      ordinals = table
-    }
-    return ordinals?[index] ?? 0
+    let known = ordinals ?? LocalOrdinals(object)
+    ordinals = known
+    return known[index]
+  }
+
+  /// The section header of a defined symbol.
+  package func section(ofSymbol index: Int) -> Section? {
+    guard case .section(let section) = object.place(ofSymbol: index) else { return nil }
+    return object.sections[section]
   }
 
   package func globalID(_ index: Int) -> SymbolID { globals[index - object.firstGlobal] }
@@ -119,6 +116,26 @@ package final class LinkedObject: @unchecked Sendable {
       }
     }
   }
+}
+
+/// Tells local symbols of one name apart: 0 for the first in the object, 1 for the second.
+package struct LocalOrdinals: Sendable {
+  private var table: [Int: Int] = [:]
+
+  private init() {}
+  package static let none = LocalOrdinals()
+
+  package init(_ object: ObjectFile) {
+    var seen: [String: Int] = [:]
+    for local in 1..<max(object.firstGlobal, 1) where object.symbols[local].st_name != 0 {
+      let name = object.name(ofSymbol: local).string
+      let count = seen[name] ?? 0
+      seen[name] = count + 1
+      if count > 0 { table[local] = count }
+    }
+  }
+
+  package subscript(index: Int) -> Int { table[index] ?? 0 }
 }
 
 /// Names by which compilers tell parts of functions from functions.

@@ -78,6 +78,20 @@ package final class LinkedSet: @unchecked Sendable {
     return draft.table
   }
 
+  /// What the new generation has for a symbol.
+  package func definition(of id: SymbolID) -> Definition? { draft[id] }
+
+  /// Symbols that this set defines and `old` did not.
+  package func newlyDefined(since old: SymbolTable) -> Set<SymbolID> {
+    var fresh: Set<SymbolID> = []
+    for linked in objects {
+      for id in linked.globals where draft[id]?.unit == linked.unit && old[id] == nil {
+        fresh.insert(id)
+      }
+    }
+    return fresh
+  }
+
   /// Relocations applied.
   package var relocationCount: Int { objects.reduce(0) { $0 + $1.relocationCount } }
 }

@@ -13,18 +13,9 @@ extension LinkedSet {
   }
 
   private func classify(_ linked: LinkedObject, _ placements: [Int: SectionPlacement]) {
-    let object = linked.object
-    for section in object.sections.indices {
-      linked.roles[section] = SectionRole.of(
-        object.sections[section], object.name(ofSection: section))
-      if case .omitted? = placements[section] { linked.roles[section] = .ignored }
-    }
-    for relocations in object.relocationSections {
-      let target = Int(object.sections[relocations].info)
-      let role = linked.roles[target]
-      if role == .mergedStrings || role == .mergedConstants {
-        linked.roles[target] = .constant  // contents are known only after relocation
-      }
+    linked.roles = SectionRole.all(of: linked.object)
+    for (section, placement) in placements {
+      if case .omitted = placement { linked.roles[section] = .ignored }
     }
   }
 
@@ -38,7 +29,7 @@ extension LinkedSet {
 
   private func chooseGroups(_ linked: LinkedObject) {
     for group in linked.object.groups where group.isComdat {
-      let signature = signatureID(linked, group.signature)
+      let signature = space.names.intern(linked.object.signature(of: group))
       let owner = options.comdatOwner(signature) ?? comdatOwners[signature]
       if let owner, owner != linked.unit {
         for member in group.members { linked.roles[member] = .ignored }
@@ -46,17 +37,6 @@ extension LinkedSet {
         comdatOwners[signature] = linked.unit
       }
     }
-  }
-
-  private func signatureID(_ linked: LinkedObject, _ symbol: Int) -> SymbolID {
-    if symbol >= linked.object.firstGlobal { return linked.globalID(symbol) }
-    // A section symbol as signature: the group is called like its section.
-    if case .section(let section) = linked.object.place(ofSymbol: symbol),
-      linked.object.symbols[symbol].type == UInt8(STT_SECTION)
-    {
-      return space.names.intern(linked.object.name(ofSection: section))
-    }
-    return space.names.intern(linked.object.name(ofSymbol: symbol))
   }
 
   private func define(_ linked: LinkedObject) throws(LinkError) {

@@ -29,6 +29,20 @@ package enum SectionRole: UInt8 {
     }
   }
 
+  /// The roles of all sections of an object.
+  package static func all(of object: ObjectFile) -> [SectionRole] {
+    var roles = object.sections.indices.map {
+      SectionRole.of(object.sections[$0], object.name(ofSection: $0))
+    }
+    for relocations in object.relocationSections {
+      let target = Int(object.sections[relocations].info)
+      if roles[target] == .mergedStrings || roles[target] == .mergedConstants {
+        roles[target] = .constant  // contents are known only after relocation
+      }
+    }
+    return roles
+  }
+
   package static func of(_ section: Section, _ name: NameView) -> SectionRole {
     guard section.isAllocated, section.size > 0 || section.type == UInt32(SHT_PROGBITS) else {
       return .ignored

@@ -24,6 +24,9 @@ package final class SlotTable: @unchecked Sendable {
   }
 
   private static let chunk: UInt32 = 8192
+  /// Bits of a token that are the slot.
+  package static let tagShift: UInt32 = 20
+  private let tag: UInt32
   private let arena: Arena
   private let capacity: UInt32
   private let pointerWord: UnsafeMutablePointer<UInt>
@@ -35,8 +38,10 @@ package final class SlotTable: @unchecked Sendable {
   private var symbolOfSlot: [SymbolID] = [.none]
   private var journal: [Change] = []
 
-  package init(_ arena: Arena) throws(LinkError) {
+  /// - Parameter tag: told to the lazy resolver with each slot, so that it knows whose it is.
+  package init(_ arena: Arena, tag: UInt32) throws(LinkError) {
     self.arena = arena
+    self.tag = tag
     let bankBytes = (arena.slotBanks.size - 4096) / 2 & ~0xFFF
     capacity = min(
       UInt32(arena.stubs.size / X86_64.cellSize), UInt32(bankBytes / 8)) & ~(SlotTable.chunk - 1)
@@ -150,7 +155,7 @@ package final class SlotTable: @unchecked Sendable {
     for slot in max(first, 1)..<(first + SlotTable.chunk) {
       let cell = stub(SlotIndex(slot))
       X86_64.writeCell(
-        slot, at: arena.place(cell, .text), cell: cell, table: table,
+        slot, token: slot | tag << SlotTable.tagShift, at: arena.place(cell, .text), cell: cell, table: table,
         resolver: arena.stubs.start)
       let thunk = (cell &+ X86_64.thunkOffset).value
       banks[0][Int(slot)] = thunk

@@ -1,0 +1,58 @@
+# HotLink's house: `make demo` and `make test` work on a bare Debian machine with Swift, make and git.
+# SWIFT_FLAGS goes to every debug build, e.g. make test SWIFT_FLAGS='-Xswiftc -warnings-as-errors'.
+
+SWIFT       ?= swift
+SWIFT_FLAGS ?=
+LINTED      := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Benchmarks/Sources)
+C_SOURCES    = $(wildcard Sources/CLoaderSupport/*.c)
+EXAMPLE     := Examples/hot-plugin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test build demo run test test-all lint format bench bench-json clean
+
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup:  ## install the Debian packages that building needs, check Swift
+	@scripts/setup.sh build
+
+setup-test:  ## the same with what the tests need
+	@scripts/setup.sh test
+
+build: setup  ## the runner, optimised: .build/release/hotlink
+	$(SWIFT) build -c release --product hotlink
+
+demo: build  ## show it: edits the example's C, C++ and Swift units while it runs; ends by itself
+	$(EXAMPLE)/demo.sh .build/release/hotlink
+
+run: build  ## the example for you to edit by hand
+	@$(MAKE) --no-print-directory -C $(EXAMPLE)
+	@echo
+	@echo "Edit a file of $(CURDIR)/$(EXAMPLE) (its README.md says what to try), then, in a second terminal:"
+	@echo "    make -C $(CURDIR)/$(EXAMPLE)"
+	@echo
+	@cd $(EXAMPLE) && exec $(CURDIR)/.build/release/hotlink watch build/ --entry tick
+
+test: setup-test  ## all tests but the long ones
+	$(SWIFT) build --build-tests $(SWIFT_FLAGS)
+	$(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
+
+test-all: export HOTLINK_LONG_TESTS = 1
+test-all: test  ## all tests
+
+lint:  ## formatting and style of the Swift sources, warnings of the C sources
+	$(SWIFT) format lint --strict --parallel --recursive $(LINTED)
+	$(CC) -fsyntax-only -std=gnu11 -Wall -Wextra -Werror -ISources/CLoaderSupport/include $(C_SOURCES)
+
+format:  ## bring the Swift sources into form
+	$(SWIFT) format --in-place --parallel --recursive $(LINTED)
+
+bench: setup  ## benchmarks against peers, for people
+	cd Benchmarks && $(SWIFT) run -c release bench
+
+bench-json: setup  ## the same, one JSON object a line
+	@cd Benchmarks && $(SWIFT) run -c release bench --json
+
+clean:  ## remove what builds leave behind
+	rm -rf .build Benchmarks/.build
+	$(MAKE) -C $(EXAMPLE) clean

@@ -1,0 +1,176 @@
+// The units that one reload links: those that changed, and those that must follow because something
+// they refer to moved or went away.
+internal import LoaderEngine
+
+struct ChangeSet {
+  private(set) var linked: [(unit: Unit, object: ObjectFile)] = []
+  private(set) var removedUnits: [Unit] = []
+  let changedNames: [String]
+  private var ids: Set<UInt32> = []
+  /// Whether anything of an older generation is replaced.
+  var replaces: Bool { !removedUnits.isEmpty || linked.contains { $0.unit.version != nil } }
+
+  init(_ program: Program, _ changes: [UnitChange]) {
+    changedNames = changes.map(\.name)
+    for change in changes {
+      if let object = change.object {
+        add(program.makeUnit(change.name), object)
+      } else if let unit = program.unit(named: change.name), unit.version != nil {
+        removedUnits.append(unit)
+        ids.insert(unit.id)
+      }
+    }
+  }
+
+  var objects: [ObjectFile] { linked.map(\.object) }
+  func contains(_ name: String) -> Bool { linked.contains { $0.unit.name == name } }
+
+  mutating func add(_ unit: Unit, _ object: ObjectFile) {
+    guard ids.insert(unit.id).inserted else { return }
+    linked.append((unit, object))
+  }
+
+  /// The old table without the symbols of units that are linked anew or gone.
+  func tableWithoutChangedUnits(_ table: SymbolTable) -> SymbolTable {
+    var draft = SymbolTable.Draft(from: table)
+    for unit in linked.map(\.unit) + removedUnits {
+      guard let version = unit.version else { continue }
+      for id in version.linked.globals where draft[id]?.unit == unit.id { draft.remove(id) }
+    }
+    return draft.table
+  }
+
+  /// Who owns each COMDAT group that an object of this set has.
+  func comdatOwners(_ known: [SymbolID: UInt32], _ space: LinkSpace) -> [SymbolID: UInt32] {
+    var owners: [SymbolID: UInt32] = [:]
+    var candidates: [SymbolID: [UInt32]] = [:]
+    for (unit, object) in linked {
+      for group in object.groups where group.isComdat {
+        candidates[space.names.intern(object.signature(of: group)), default: []].append(unit.id)
+      }
+    }
+    for (id, units) in candidates {
+      if let owner = known[id], !ids.contains(owner) || units.contains(owner) {
+        owners[id] = owner
+      } else {
+        owners[id] = units[0]
+      }
+    }
+    return owners
+  }
+
+  func discardedSections(
+    _ object: ObjectFile, _ unit: UInt32, _ owners: [SymbolID: UInt32], _ space: LinkSpace
+  ) -> Set<Int> {
+    var discarded: Set<Int> = []
+    for group in object.groups where group.isComdat {
+      if owners[space.names.intern(object.signature(of: group))] != unit {
+        discarded.formUnion(group.members)
+      }
+    }
+    return discarded
+  }
+
+  /// Global data that another unit of the change had: it may have moved to another file.
+  func variableElsewhere(_ name: NameView, _ asking: Unit) -> Variable? {
+    let key = VariableKey(name: name.string, ordinal: 0, isThreadLocal: false)
+    for unit in linked.map(\.unit) + removedUnits where unit !== asking {
+      guard let variable = unit.version?.variables[key], let version = unit.version,
+        variable.symbol >= version.object.firstGlobal
+      else { continue }
+      return variable
+    }
+    return nil
+  }
+
+  func keptCommons(_ table: SymbolTable, _ space: LinkSpace) -> [SymbolID: UInt64] {
+    var kept: [SymbolID: UInt64] = [:]
+    for (_, object) in linked {
+      for index in object.firstGlobal..<object.symbols.count
+      where object.place(ofSymbol: index) == .common {
+        let id = space.names.intern(object.name(ofSymbol: index))
+        if let old = table[id], old.kind == .data { kept[id] = old.address }
+      }
+    }
+    return kept
+  }
+
+  /// Adds units that bind to data which moved, or that hold another copy of what went away.
+  ///
+  /// - Returns: whether there are any, so that the link must be done again with them.
+  /// - Throws: `StateRefusal` for data that went away and is still referred to.
+  mutating func addDependents(
+    of set: LinkedSet, _ old: SymbolTable, _ units: [Unit], _ space: LinkSpace
+  ) throws -> Bool {
+    var moved: Set<SymbolID> = []
+    var gone: Set<SymbolID> = []
+    for unit in linked.map(\.unit) + removedUnits {
+      guard let version = unit.version else { continue }
+      for id in version.linked.globals {
+        guard let before = old[id], before.unit == unit.id else { continue }
+        guard let now = set.definition(of: id) else {
+          gone.insert(id)
+          continue
+        }
+        if now.kind != before.kind || (before.kind != .function && now.address != before.address) {
+          moved.insert(id)
+        }
+      }
+    }
+    let fresh = set.newlyDefined(since: old)
+    guard !moved.isEmpty || !gone.isEmpty || !fresh.isEmpty else { return false }
+    var added = false
+    for unit in units where !ids.contains(unit.id) {
+      guard let version = unit.version else { continue }
+      let object = version.object
+      for (offset, id) in version.linked.globals.enumerated() {
+        let index = object.firstGlobal + offset
+        let isReference = object.place(ofSymbol: index) == .undefined
+        let follows =
+          (isReference && moved.contains(id)) || (!isReference && gone.contains(id))
+          || (isReference && fresh.contains(id)
+            && (space.host.knows(id) || object.symbols[index].isWeakBinding))
+        if follows {
+          add(unit, object)
+          added = true
+          break
+        }
+        if isReference, gone.contains(id), let before = old[id], before.kind != .function {
+          throw StateRefusal(
+            unit: unit.name, symbol: space.names[id].string,
+            reason: .stillReferenced(by: [unit.name]))
+        }
+      }
+    }
+    return added
+  }
+
+  /// Slots of functions that nobody defines any more: they lead to the lazy resolver.
+  func slotsToClear(_ set: LinkedSet, _ old: SymbolTable, _ space: LinkSpace) -> [SlotTable.Change] {
+    var changes: [SlotTable.Change] = []
+    for unit in linked.map(\.unit) + removedUnits {
+      guard let version = unit.version else { continue }
+      for id in version.linked.globals {
+        guard let before = old[id], before.unit == unit.id, before.kind == .function,
+          set.definition(of: id) == nil, let slot = space.slots.existingSlot(of: id)
+        else { continue }
+        changes.append(SlotTable.Change(slot, 0))
+      }
+      changes += localSlotChanges(version, set)
+    }
+    return changes
+  }
+
+  /// Local functions whose address somebody has: to the new body of that name, or left to the old one.
+  private func localSlotChanges(_ old: UnitVersion, _ set: LinkedSet) -> [SlotTable.Change] {
+    guard let new = set.objects.first(where: { $0.unit == old.linked.unit }) else { return [] }
+    var bodies: [VariableKey: UInt64] = [:]
+    guard !old.linked.localSlots.isEmpty else { return [] }
+    for index in 1..<max(new.object.firstGlobal, 1) where new.object.symbols[index].isFunction {
+      bodies[VariableIndex.key(new, index)] = new.address(ofSymbol: index)
+    }
+    return old.linked.localSlots.compactMap { symbol, slot in
+      bodies[VariableIndex.key(old.linked, symbol)].map { SlotTable.Change(slot, $0) }
+    }
+  }
+}

@@ -1,0 +1,220 @@
+// Which functions an edit changed: by content, with the holes of relocations masked and what they refer
+// to compared by meaning, so that a literal's new text counts and a variable's new offset does not.
+internal import CLoaderSupport
+internal import Glibc
+internal import LoaderEngine
+
+/// The functions of an object by name and content.
+struct FunctionContents {
+  private(set) var fingerprints: [String: UInt64] = [:]
+
+  private init() {}
+  /// An object without functions.
+  static let none = FunctionContents()
+
+  init(_ object: ObjectFile) {
+    let symbols = SymbolsBySection(object)
+    let roles = SectionRole.all(of: object)
+    let ordinals = LocalOrdinals(object)
+    let meanings = ReferenceMeanings(object, symbols)
+    var relocationLists: [Int: [Int]] = [:]
+    for list in object.relocationSections {
+      relocationLists[Int(object.sections[list].info), default: []].append(list)
+    }
+    for section in roles.indices where roles[section] == .text {
+      guard let bytes = object.contents(ofSection: section) else { continue }
+      var copy = bytes.array
+      var notes: [(offset: UInt64, note: UInt64)] = []
+      for list in relocationLists[section] ?? [] {
+        let relocations = object.relocations(inSection: list)
+        for index in 0..<relocations.count {
+          let relocation = relocations[index]
+          let width = Int(X86_64.row(relocation.type)?.field.width ?? 0)
+          let at = Int(clamping: relocation.r_offset)
+          guard at + width <= copy.count, relocation.symbol < object.symbols.count else { continue }
+          for byte in at..<(at + width) { copy[byte] = 0 }
+          notes.append((relocation.r_offset, meanings.note(relocation)))
+        }
+      }
+      notes.sort { $0.offset < $1.offset }
+      let functions = symbols[section].filter { object.symbols[$0].isFunction }
+      BareTargets.mask(&copy, object, functions)
+      for function in functions {
+        let symbol = object.symbols[function]
+        var hash = FunctionContents.start
+        let range = Int(symbol.st_value)..<Int(symbol.st_value + symbol.st_size)
+        for byte in copy[range] { FunctionContents.mix(&hash, UInt64(byte)) }
+        var low = notes.partition(from: symbol.st_value)
+        while low < notes.count, notes[low].offset < symbol.st_value + symbol.st_size {
+          FunctionContents.mix(&hash, notes[low].offset - symbol.st_value)
+          FunctionContents.mix(&hash, notes[low].note)
+          low += 1
+        }
+        let name = object.name(ofSymbol: function).string
+        let ordinal = function < object.firstGlobal ? ordinals[function] : 0
+        fingerprints[ordinal == 0 ? name : "\(name)#\(ordinal)"] = hash
+      }
+    }
+  }
+
+  static let start: UInt64 = 0xCBF2_9CE4_8422_2325
+  static func mix(_ hash: inout UInt64, _ value: UInt64) {
+    hash = (hash ^ value) &* 0x100_0000_01B3
+    hash ^= hash >> 29
+  }
+
+  /// Names that are in `self` but not in `other`, with another content in both, and the reverse.
+  func compared(to old: FunctionContents) -> (changed: [String], added: [String], removed: [String])
+  {
+    var changed: [String] = []
+    var added: [String] = []
+    for (name, hash) in fingerprints {
+      switch old.fingerprints[name] {
+      case nil: added.append(name)
+      case hash?: break
+      default: changed.append(name)
+      }
+    }
+    let removed = old.fingerprints.keys.filter { fingerprints[$0] == nil }
+    return (changed.sorted(), added.sorted(), removed.sorted())
+  }
+}
+
+extension [(offset: UInt64, note: UInt64)] {
+  fileprivate func partition(from offset: UInt64) -> Int {
+    var low = 0
+    var high = count
+    while low < high {
+      let middle = (low + high) / 2
+      if self[middle].offset < offset { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+}
+
+/// What a relocation refers to, as a number that is the same in two versions if the meaning is.
+private struct ReferenceMeanings {
+  private let object: ObjectFile
+  private let roles: [SectionRole]
+  private let symbols: SymbolsBySection
+
+  init(_ object: ObjectFile, _ symbols: SymbolsBySection) {
+    self.object = object
+    self.symbols = symbols
+    roles = SectionRole.all(of: object)
+  }
+
+  func note(_ relocation: Relocation) -> UInt64 {
+    var hash = FunctionContents.start
+    FunctionContents.mix(&hash, UInt64(relocation.type))
+    let symbol = object.symbols[relocation.symbol]
+    guard case .section(let section) = object.place(ofSymbol: relocation.symbol) else {
+      return named(relocation, hash)
+    }
+    switch roles[section] {
+    case .mergedStrings, .mergedConstants:
+      return content(section, symbol.st_value, relocation, hash)
+    case .constant where symbol.type == UInt8(STT_SECTION):
+      let offset = UInt64(bitPattern: relocation.r_addend &+ 4)
+      if let owner = owner(section, offset) { return named(owner, offset, hash) }
+      return content(section, offset, relocation, hash)
+    case _ where symbol.type == UInt8(STT_SECTION):
+      let offset = UInt64(bitPattern: relocation.r_addend &+ 4)
+      if let owner = owner(section, offset) { return named(owner, offset, hash) }
+      FunctionContents.mix(&hash, UInt64(bitPattern: relocation.r_addend))
+      return hash
+    default:
+      return named(relocation, hash)
+    }
+  }
+
+  private func owner(_ section: Int, _ offset: UInt64) -> Int? {
+    symbols[section].first {
+      let symbol = object.symbols[$0]
+      return offset >= symbol.st_value && offset - symbol.st_value < max(symbol.st_size, 1)
+    }
+  }
+
+  private func named(_ relocation: Relocation, _ start: UInt64) -> UInt64 {
+    var hash = start
+    mixName(&hash, relocation.symbol)
+    FunctionContents.mix(&hash, UInt64(bitPattern: relocation.r_addend))
+    return hash
+  }
+
+  private func named(_ symbol: Int, _ offset: UInt64, _ start: UInt64) -> UInt64 {
+    var hash = start
+    mixName(&hash, symbol)
+    FunctionContents.mix(&hash, offset - object.symbols[symbol].st_value)
+    return hash
+  }
+
+  private func mixName(_ hash: inout UInt64, _ symbol: Int) {
+    for byte in object.name(ofSymbol: symbol).string.utf8 {
+      FunctionContents.mix(&hash, UInt64(byte))
+    }
+  }
+
+  /// A literal by its bytes: up to the NUL, or the record; at most 256.
+  private func content(
+    _ section: Int, _ offset: UInt64, _ relocation: Relocation, _ start: UInt64
+  ) -> UInt64 {
+    var hash = start
+    guard let bytes = object.contents(ofSection: section), offset < UInt64(bytes.count) else {
+      return hash
+    }
+    let isString = roles[section] != .mergedConstants
+    let most = isString ? 256 : object.sections[section].entrySize
+    for index in 0..<min(most, UInt64(bytes.count) - offset) {
+      guard let byte = bytes.load(UInt8.self, at: offset + index) else { break }
+      FunctionContents.mix(&hash, UInt64(byte))
+      if isString && byte == 0 { break }
+    }
+    return hash
+  }
+}
+
+/// Displacements between functions of one section, which shift when a neighbour grows.
+private enum BareTargets {
+  /// Replaces the displacement of each direct call or jump out of its function by the name it goes to.
+  static func mask(_ code: inout [UInt8], _ object: ObjectFile, _ functions: [Int]) {
+    guard functions.count > 1 else { return }
+    var byStart: [Int: Int] = [:]
+    for function in functions { byStart[Int(object.symbols[function].st_value)] = function }
+    for function in functions {
+      let symbol = object.symbols[function]
+      let start = Int(symbol.st_value)
+      let end = start + Int(symbol.st_size)
+      var at = start
+      while at + 5 <= end {
+        let opcode = code[at]
+        var field = -1
+        if opcode == 0xE8 || opcode == 0xE9 {
+          field = at + 1
+        } else if opcode == 0x8D, at > start, code[at - 1] & 0xFB == 0x48, at + 6 <= end,
+          code[at + 1] & 0xC7 == 0x05
+        {
+          field = at + 2
+        } else if opcode == 0x0F, at + 6 <= end, code[at + 1] & 0xF0 == 0x80 {
+          field = at + 2
+        }
+        if field > 0, field + 4 <= end {
+          let displacement = code[field..<(field + 4)].enumerated().reduce(UInt32(0)) {
+            $0 | UInt32($1.element) << UInt32($1.offset * 8)
+          }
+          let target = field + 4 + Int(Int32(bitPattern: displacement))
+          if displacement != 0, target < start || target >= end, let callee = byStart[target] {
+            var hash = FunctionContents.start
+            for byte in object.name(ofSymbol: callee).string.utf8 {
+              FunctionContents.mix(&hash, UInt64(byte))
+            }
+            for byte in 0..<4 { code[field + byte] = UInt8(truncatingIfNeeded: hash >> (byte * 8)) }
+            at = field + 4
+            continue
+          }
+        }
+        at += 1
+      }
+    }
+  }
+}

@@ -1,0 +1,34 @@
+// A generation that is linked and waits for the safe point. Nothing of the program knows of it; dropping
+// it gives everything back.
+internal import LoaderEngine
+
+/// The next generation, ready to be published.
+final class PreparedReload: @unchecked Sendable {
+  struct Member {
+    var unit: Unit
+    var version: UnitVersion
+    var plan: StatePlan
+    var initialisers: [Int]
+  }
+
+  let set: LinkedSet
+  let members: [Member]
+  /// Units that are gone.
+  let removedUnits: [Unit]
+  var report: ReloadReport
+  /// What it was made of, to be linked again when it is not taken.
+  var changes: [UnitChange] = []
+  /// Slots of functions that no unit defines any more.
+  var clearedSlots: [SlotTable.Change] = []
+  /// Constructors of the Swift runtime's registration object, run first.
+  var runtimeInitialisers: [UInt64] = []
+
+  init(
+    set: LinkedSet, members: [Member], removedUnits: [Unit], report: ReloadReport
+  ) {
+    self.set = set
+    self.members = members
+    self.removedUnits = removedUnits
+    self.report = report
+  }
+}

@@ -1,0 +1,322 @@
+// FLOW 3: a changed object becomes the next generation of a running program.
+//
+//     prepare   on the linker's thread: link beside what runs, decide about every variable; nothing
+//               shared is written, and a refusal leaves no trace
+//     publish   at the host's safe point: carry data, store the table pointer once, start what is new
+//     retire    recycle what nobody can be inside of
+internal import CLoaderSupport
+internal import Glibc
+internal import LoaderEngine
+
+/// The units of a session and what is linked of them. Its owner serialises.
+final class Program: @unchecked Sendable {
+  struct Options {
+    var isStrict = false
+    var allowUndefined = false
+    var arguments: [String] = []
+  }
+
+  let space: LinkSpace
+  let options: Options
+  private(set) var units: [Unit] = []
+  private var unitByName: [String: Unit] = [:]
+  private(set) var generation: Generation
+  private var comdatOwners: [SymbolID: UInt32] = [:]
+  private var members: [String: ObjectFile] = [:]
+  private var memberOrder: [String] = []
+  let retirement = Retirement()
+  private var fixedConstantBytes: UInt64 = 0
+  private let arguments: ProgramArguments
+
+  init(tag: UInt32, backing: Arena.BackingChoice, options: Options) throws(LinkError) {
+    space = try LinkSpace(backing, tag: tag)
+    self.options = options
+    arguments = ProgramArguments(options.arguments)
+    generation = Generation(number: 0, table: .empty, space: space)
+  }
+
+  func unit(named name: String) -> Unit? { unitByName[name] }
+  func name(ofUnit id: UInt32) -> String { id < units.count ? units[Int(id)].name : "the linker" }
+
+  /// Archive members that are linked when something needs them.
+  func offer(members offered: [(name: String, object: ObjectFile)]) {
+    for member in offered {
+      if members.updateValue(member.object, forKey: member.name) == nil {
+        memberOrder.append(member.name)
+      }
+    }
+  }
+
+  // MARK: prepare
+
+  /// Links the next generation. The program runs on meanwhile.
+  ///
+  /// - Throws: `Refusal`; nothing has changed then.
+  func prepare(_ changes: [UnitChange]) throws(Refusal) -> PreparedReload {
+    let first = changes.first?.name ?? ""
+    do {
+      return try link(changes)
+    } catch let error as LinkError {
+      throw Refusal(unit: error.file.isEmpty ? first : error.file, reason: .link(error))
+    } catch let error as StateRefusal {
+      throw Refusal(unit: error.unit, reason: .state(error))
+    } catch {
+      throw Refusal(
+        unit: first,
+        reason: .link(LinkError(file: first, .unsupported(what: "\(error)", help: "report this"))))
+    }
+  }
+
+  private func link(_ changes: [UnitChange]) throws -> PreparedReload {
+    let clock = Stopwatch()
+    var inputs = ChangeSet(self, changes)
+    for object in inputs.objects {
+      for library in SwiftRuntime.autolinkedLibraries(object) { try? space.host.open(library: library) }
+    }
+    var unkept: [UInt32: Set<Int>] = [:]
+    while true {
+      try pullMembers(into: &inputs)
+      let base = inputs.tableWithoutChangedUnits(generation.table)
+      let owners = inputs.comdatOwners(comdatOwners, space)
+      var planning = 0.0
+      var plans: [StatePlan] = []
+      var linkInputs: [LinkInput] = []
+      for (unit, object) in inputs.linked {
+        let start = Stopwatch()
+        let plan = try StatePlan(
+          object, unit: unit.name, old: unit.version,
+          discarded: inputs.discardedSections(object, unit.id, owners, space),
+          unkept: unkept[unit.id] ?? [], isReload: inputs.replaces,
+          elsewhere: { inputs.variableElsewhere($0, unit) })
+        planning += start.microseconds
+        plans.append(plan)
+        linkInputs.append(LinkInput(object: object, unit: unit.id, placements: plan.placements))
+      }
+      let registers = zip(linkInputs, plans).contains { input, _ in
+        input.object.sections.indices.contains {
+          SwiftRecords.isRecordList(input.object.name(ofSection: $0))
+            && input.placements[$0] == nil
+        }
+      }
+      if registers {
+        linkInputs.append(
+          LinkInput(object: try SwiftRuntime.registrationObject(), unit: SwiftRuntime.unit))
+      }
+      let set: LinkedSet
+      do {
+        set = try ObjectLinker.link(
+          linkInputs, against: base, in: space, options: linkOptions(inputs, owners))
+      } catch {
+        // A reference that could mean either of two constants: keep this section in one piece.
+        guard case .ambiguous(_, let section, _) = error.reason,
+          let index = inputs.linked.firstIndex(where: { $0.object.name == error.file }),
+          SectionRole.all(of: inputs.linked[index].object)[section] == .constant,
+          unkept[inputs.linked[index].unit.id, default: []].insert(section).inserted
+        else { throw error }
+        continue
+      }
+      // Units outside the change that must see what moved or went.
+      if generation.number > 0,
+        try inputs.addDependents(of: set, generation.table, units, space)
+      { continue }
+      return try finish(inputs, plans, set, registers, planning, clock.microseconds)
+    }
+  }
+
+  private func linkOptions(_ inputs: ChangeSet, _ owners: [SymbolID: UInt32]) -> LinkOptions {
+    var link = LinkOptions()
+    link.deferUndefinedCalls = !options.isStrict
+    link.allowUndefined = options.allowUndefined
+    link.isPermanent = generation.number == 0
+    link.comdatOwner = { owners[$0] }
+    link.keptCommons = inputs.keptCommons(generation.table, space)
+    let names = units.map(\.name)
+    link.unitName = { $0 < names.count ? names[Int($0)] : "the linker" }
+    return link
+  }
+
+  private func finish(
+    _ inputs: ChangeSet, _ plans: [StatePlan], _ set: LinkedSet, _ registers: Bool,
+    _ planning: Double, _ elapsed: Double
+  ) throws -> PreparedReload {
+    var report = ReloadReport()
+    report.generation = generation.number + 1
+    report.units = inputs.changedNames
+    report.relinked = inputs.linked.map(\.unit.name)
+    report.relocations = set.relocationCount
+    report.undefinedFunctions = set.deferredCalls.map { space.names[$0].string }
+    var members: [PreparedReload.Member] = []
+    for (index, (unit, object)) in inputs.linked.enumerated() {
+      let linked = set.objects[index]
+      let plan = plans[index]
+      report.immovable += linked.immovable
+      let initialisers = try InitialiserPlan(
+        object, unit: unit.name, old: unit.version?.object, newVariables: plan.newVariables)
+      let isSame = unit.version?.object === object
+      members.append(
+        PreparedReload.Member(
+          unit: unit,
+          version: UnitVersion(
+            linked: linked, group: set.groups[set.groupOfObject[index]], images: plan.images,
+            rooms: plan.rooms),
+          plan: plan, initialisers: initialisers.toRun))
+      members[index].version.captureImages(set.space.arena)
+      if generation.number > 0, !isSame {
+        let old = unit.version.map { FunctionContents($0.object) }
+        let functions = FunctionContents(object).compared(to: old ?? FunctionContents.none)
+        report.changed += functions.changed
+        report.added += functions.added
+        report.removed += functions.removed
+      }
+    }
+    for unit in inputs.removedUnits {
+      report.removed += unit.version.map { FunctionContents($0.object).fingerprints.keys.sorted() } ?? []
+    }
+    let prepared = PreparedReload(
+      set: set, members: members, removedUnits: inputs.removedUnits, report: report)
+    prepared.clearedSlots = inputs.slotsToClear(set, generation.table, space)
+    if registers, let runtime = set.objects.last {
+      prepared.runtimeInitialisers = InitialiserPlan.entries(of: runtime.object).compactMap {
+        runtime.address(ofSymbol: $0)
+      }
+      prepared.report.swiftRegistrations = 1
+    }
+    prepared.report.guardMicroseconds = planning
+    prepared.report.linkMicroseconds = elapsed - planning
+    return prepared
+  }
+
+  /// Pulls in archive members that define something the change needs and nobody has.
+  private func pullMembers(into inputs: inout ChangeSet) throws {
+    guard !memberOrder.isEmpty else { return }
+    var selection = MemberSelection(members, memberOrder, space)
+    for name in selection.needed(
+      by: inputs.objects, having: { self.generation.table[$0] != nil })
+    where unitByName[name]?.version == nil && !inputs.contains(name) {
+      if let object = members[name] { inputs.add(makeUnit(name), object) }
+    }
+  }
+
+  func makeUnit(_ name: String) -> Unit {
+    if let known = unitByName[name] { return known }
+    let unit = Unit(id: UInt32(units.count), name: name)
+    units.append(unit)
+    unitByName[name] = unit
+    return unit
+  }
+
+  // MARK: publish
+
+  /// Makes a prepared generation the current one. At the safe point of the host's thread.
+  ///
+  /// - Throws: `LinkError` when threads' initial bytes cannot be set; nothing has changed then.
+  func publish(_ prepared: PreparedReload) throws(LinkError) -> ReloadReport {
+    let clock = Stopwatch()
+    var report = prepared.report
+    let table = try prepared.set.commit()
+    // GATE: no way back.
+    for member in prepared.members {
+      for carry in member.plan.carries {
+        if let fate = carry.perform(in: space.arena) {
+          report.verdicts.append(
+            Verdict(unit: member.unit.name, symbol: carry.symbol, fate: fate))
+        }
+      }
+      report.verdicts += member.plan.remarks(member.unit.name)
+    }
+    for change in prepared.set.gotChanges { space.got.set(change.entry, change.value) }
+    space.slots.publish(prepared.set.slotChanges + prepared.clearedSlots)
+    // GATE: the new generation is the program.
+    let old = generation
+    generation = Generation(number: old.number + 1, table: table, space: space)
+    takeOver(prepared)
+    report.swapMicroseconds = clock.microseconds
+    report.publishedAt = Stopwatch.now()
+    start(prepared)
+    old.retire()
+    report.pins = retire()
+    report.pinnedBytes = report.pins.reduce(0) { $0 + $1.bytes }
+    return report
+  }
+
+  private func takeOver(_ prepared: PreparedReload) {
+    for (id, owner) in prepared.set.comdatOwners { comdatOwners[id] = owner }
+    for unit in prepared.removedUnits {
+      if let version = unit.version { supersede(unit, version) }
+      unit.version = nil
+    }
+    for member in prepared.members {
+      if let version = member.unit.version { supersede(member.unit, version) }
+      member.unit.version = member.version
+    }
+  }
+
+  private func supersede(_ unit: Unit, _ version: UnitVersion) {
+    retirement.add(
+      Retirement.Entry(
+        unit: unit.name, group: version.group, escapes: version.linked.codeEscapes))
+  }
+
+  private func start(_ prepared: PreparedReload) {
+    for address in prepared.runtimeInitialisers { call(address) }
+    for member in prepared.members {
+      for symbol in member.initialisers {
+        if let address = member.version.linked.address(ofSymbol: symbol) { call(address) }
+      }
+    }
+  }
+
+  private func call(_ address: UInt64) {
+    guard let pointer = Address(address).pointer else { return }
+    hl_call_initialiser(pointer, arguments.count, arguments.vector, hl_environment())
+  }
+
+  private func retire() -> [Pin] {
+    if generation.number == 1 { fixedConstantBytes = space.arena.used(.constants) }
+    retirement.usesFibres = Program.fibreFunctions.contains { space.names.find($0) != nil }
+    var pins = retirement.collect(stubs: space.arena.stubs)
+    let waiting = pins.reduce(0) { $0 + $1.bytes }
+    let constants = space.arena.used(.constants)
+    let recyclable = units.reduce(UInt64(0)) {
+      $0 + ($1.version.map { $0.group.isPermanent ? 0 : $0.group.tied?.range.size ?? 0 } ?? 0)
+    }
+    if constants > fixedConstantBytes + recyclable {
+      pins.append(
+        Pin(
+          unit: "", bytes: constants - fixedConstantBytes - min(recyclable, constants),
+          reason: .constants))
+      _ = waiting
+    }
+    return pins
+  }
+
+  private static let fibreFunctions = [
+    "swapcontext", "makecontext", "make_fcontext", "jump_fcontext",
+  ]
+}
+
+/// argc and argv for initialisers and `main`, alive as long as the program.
+final class ProgramArguments: @unchecked Sendable {
+  let vector: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+  let count: Int32
+
+  init(_ arguments: [String]) {
+    count = Int32(arguments.count)
+    vector = .allocate(capacity: arguments.count + 1)
+    for (index, argument) in arguments.enumerated() { vector[index] = strdup(argument) }
+    vector[arguments.count] = nil
+  }
+}
+
+/// Microseconds since it was made. Linux: `CLOCK_MONOTONIC`.
+struct Stopwatch {
+  private let start = Stopwatch.now()
+
+  static func now() -> UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+  }
+
+  var microseconds: Double { Double(Stopwatch.now() - start) / 1000 }
+}

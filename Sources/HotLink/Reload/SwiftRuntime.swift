@@ -1,0 +1,50 @@
+// Registration with the Swift runtime of the process: the toolchain's own registration object is linked
+// with each set that has something to register, and finds the set's records by `__start_` and `__stop_`.
+internal import CLoaderSupport
+internal import Glibc
+internal import LoaderEngine
+internal import SystemPackage
+
+enum SwiftRuntime {
+  /// The number of the registration object in a link; it is no unit of the program.
+  static let unit: UInt32 = .max - 1
+
+  /// The toolchain's `swiftrt.o`, beside the runtime library of the process.
+  static func registrationObject() throws(LinkError) -> ObjectFile {
+    guard let function = dlsym(nil, "swift_addNewDSOImage"),
+      let library = hl_image_path(function)
+    else {
+      throw LinkError(
+        file: "swiftrt.o",
+        .unsupported(
+          what: "Swift units without the Swift runtime in the process",
+          help: "link the host with libswiftCore.so, or name it with -l swiftCore"))
+    }
+    let directory = FilePath(String(cString: library)).removingLastComponent()
+    for candidate in [directory.appending("x86_64"), directory] {
+      let path = candidate.appending("swiftrt.o")
+      if let contents = try? FileContents(reading: path) {
+        return try ObjectFile(Bytes(contents), name: path.string)
+      }
+    }
+    throw LinkError(
+      file: "swiftrt.o",
+      .unsupported(
+        what: "no registration object beside \(String(cString: library))",
+        help: "install the Swift toolchain's swiftrt.o"))
+  }
+
+  /// Libraries an object asks for: `-lNAME` entries that swiftc leaves for the linker.
+  static func autolinkedLibraries(_ object: ObjectFile) -> [String] {
+    var names: [String] = []
+    for section in object.sections.indices
+    where object.name(ofSection: section) == ".swift1_autolink_entries" {
+      guard let bytes = object.contents(ofSection: section) else { continue }
+      for entry in bytes.array.split(separator: 0) {
+        let text = String(decoding: entry, as: UTF8.self)
+        if text.hasPrefix("-l") { names.append(String(text.dropFirst(2))) }
+      }
+    }
+    return names
+  }
+}

@@ -1,0 +1,91 @@
+// What a session tells about itself: facts, from which the runner makes lines and JSON.
+public import LoaderEngine
+
+/// Something that happened in a session.
+public enum SessionEvent: Sendable {
+  case started(StartReport)
+  case reloaded(ReloadReport)
+  case refused(Refusal)
+}
+
+/// The first link of a session.
+public struct StartReport: Sendable {
+  /// Names of all units, in link order.
+  public var units: [String] = []
+  public var relocations = 0
+  public var functions = 0
+  /// Called but defined nowhere; reported again if one is called.
+  public var undefinedFunctions: [String] = []
+  public var readMicroseconds = 0.0
+  public var linkMicroseconds = 0.0
+}
+
+/// One reload that took effect.
+public struct ReloadReport: Sendable {
+  public var generation = 0
+  /// Units whose contents changed, appeared or went.
+  public var units: [String] = []
+  /// Units that were linked again, those that only refer to something that moved included.
+  public var relinked: [String] = []
+  /// Relocations applied.
+  public var relocations = 0
+  public var changed: [String] = []
+  public var added: [String] = []
+  public var removed: [String] = []
+  public var verdicts: [Verdict] = []
+  /// Functions whose addresses could not be redirected to their stubs.
+  public var immovable: [String] = []
+  public var undefinedFunctions: [String] = []
+  /// Old code that could not be recycled yet, and constants that are kept for ever.
+  public var pins: [Pin] = []
+  public var pinnedBytes: UInt64 = 0
+  /// Types and conformances newly registered with the Swift runtime.
+  public var swiftRegistrations = 0
+  public var readMicroseconds = 0.0
+  public var linkMicroseconds = 0.0
+  public var guardMicroseconds = 0.0
+  public var swapMicroseconds = 0.0
+  /// `CLOCK_MONOTONIC` nanoseconds when the change was noticed, 0 when nobody noticed it.
+  public var noticedAt: UInt64 = 0
+  public var publishedAt: UInt64 = 0
+
+  /// How many verdicts have a given shape.
+  public func count(_ matches: (Verdict.Fate) -> Bool) -> Int {
+    verdicts.reduce(0) { $0 + (matches($1.fate) ? 1 : 0) }
+  }
+}
+
+/// Memory of an earlier generation that must stay.
+public struct Pin: Hashable, Sendable {
+  public enum Reason: Hashable, Sendable {
+    /// A return address on a stack lies in it.
+    case onStack
+    /// Coroutines or async functions suspended in it may be resumed.
+    case suspendedFrames
+    /// Threads that did not answer may run in it.
+    case unknownThreads
+    /// The program switches stacks of its own (ucontext, fibres).
+    case fibres
+    /// Literals and constants: pointers to them may be anywhere.
+    case constants
+  }
+  public var unit: String
+  public var bytes: UInt64
+  public var reason: Reason
+}
+
+/// A change that was not carried out; the program goes on as it was.
+public struct Refusal: Error, Sendable {
+  public enum Reason: Sendable {
+    case link(LinkError)
+    case state(StateRefusal)
+  }
+  /// The unit at fault, or the first of those that changed.
+  public var unit: String
+  public var reason: Reason
+
+  public init(unit: String, reason: Reason) {
+    self.unit = unit
+    self.reason = reason
+  }
+}

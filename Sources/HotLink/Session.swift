@@ -1,0 +1,144 @@
+// A session: a program whose units may change while it runs. One thread is the host; a second one reads
+// and links what changed; `update()` is the place where the two meet.
+internal import CLoaderSupport
+internal import Glibc
+public import LoaderEngine
+internal import Synchronization
+public import SystemPackage
+
+/// A running program made of units.
+///
+/// Create one, `add` units or give it a `ChangeSource`, `start()` it, ask for functions, and call
+/// `update()` where new code may take effect. All methods but the ones marked otherwise belong to the
+/// host's thread.
+public final class Session: Sendable {
+  /// How a session behaves.
+  public struct Options: Sendable {
+    /// An undefined function fails the reload instead of being reported when it is called.
+    public var isStrict = false
+    /// Link although symbols are missing; for looking, not for running.
+    public var allowUndefined = false
+    /// What initialisers and `main` get as argv.
+    public var arguments: [String] = ["hotlink"]
+    /// Libraries to open in the process before the first link, as after `-l`.
+    public var libraries: [String] = []
+    /// Use anonymous memory instead of a memfd for code.
+    public var usesAnonymousMemory = false
+
+    public init() {}
+  }
+
+  private let core: SessionCore
+  /// Whether `update()` has anything to do. The one word it reads.
+  private let isReady: Atomic<Bool>
+
+  public init(_ options: Options = Options()) throws(LinkError) {
+    core = try SessionCore(options)
+    isReady = Atomic(false)
+    core.markReady = { [weak self] in self?.isReady.store(true, ordering: .releasing) }
+  }
+
+  deinit { core.close() }
+
+  /// What happens in the session is told here: from the host's thread inside `update()`, except for
+  /// refusals, which come from the linker's thread as soon as they are known.
+  public func onEvent(_ handler: @escaping @Sendable (SessionEvent) -> Void) {
+    core.state.withLock { $0.handler = handler }
+  }
+
+  /// What is done when linked code calls a function that no unit defines. It returns the address to
+  /// call instead, or nil: then the process ends with a message. Runs on the calling thread.
+  public func onUndefinedCall(_ handler: @escaping @Sendable (String) -> UnsafeRawPointer?) {
+    core.state.withLock { $0.undefinedCall = handler }
+  }
+
+  /// Adds or replaces a unit from bytes. Takes effect at `start()`, or at the next `update()`.
+  ///
+  /// - Throws: `LinkError` when the bytes are no object that can be linked.
+  public func add(_ bytes: [UInt8], name: String) throws(LinkError) {
+    try add(contents: FileContents(bytes), path: FilePath(name))
+  }
+
+  /// Adds or replaces the unit (or archive) in a file.
+  public func add(_ path: FilePath) throws(LinkError) {
+    try add(contents: FileContents(reading: path), path: path)
+  }
+
+  private func add(contents: FileContents, path: FilePath) throws(LinkError) {
+    let file = try UnitReader.parse(Bytes(contents), path: path, hash: contents.hash)
+    core.enqueue(file)
+  }
+
+  /// Removes a unit at the next `update()`.
+  public func remove(_ name: String) { core.enqueueRemoval(name) }
+
+  /// Follows a source of changes: its first, complete batch is what `start()` links.
+  public func follow(_ source: ChangeSource) throws { try core.follow(source) }
+
+  /// Links what was added and runs its initialisers.
+  ///
+  /// - Throws: `Refusal`.
+  @discardableResult
+  public func start() throws(Refusal) -> StartReport { try core.start() }
+
+  /// A function by name, as a C function pointer type. The pointer stays valid, and equal, over all
+  /// generations; it calls the newest body.
+  ///
+  /// - Throws: `LinkError.undefined` when no unit defines it.
+  public func function<Function>(_ name: String, as type: Function.Type = Function.self)
+    throws(LinkError) -> Function
+  {
+    let address = try address(of: name)
+    precondition(MemoryLayout<Function>.size == 8, "not a C function pointer type")
+    // Sound: the caller names a @convention(c) type, which is one pointer.
+    return unsafeBitCast(address, to: Function.self)
+  }
+
+  /// The address the program knows a symbol by: a function's stub, or its data.
+  public func address(of name: String) throws(LinkError) -> UnsafeRawPointer {
+    guard let found = generation.symbol(name), let pointer = found.identity.pointer else {
+      throw LinkError(
+        file: "",
+        .undefined([LinkError.UndefinedSymbol(name: name, sites: [], references: 1)]))
+    }
+    return pointer
+  }
+
+  /// The current generation. From any thread.
+  public var generation: Generation { core.state.withLock { $0.generation } }
+
+  /// The safe point: a generation that is ready takes effect here, as a whole. One atomic load when
+  /// nothing is.
+  ///
+  /// - Returns: whether a new generation took effect.
+  @inline(__always)
+  @discardableResult
+  public func update() -> Bool {
+    guard isReady.load(ordering: .acquiring) else { return false }
+    return publishPending()
+  }
+
+  private func publishPending() -> Bool {
+    isReady.store(false, ordering: .relaxed)
+    switch core.publish() {
+    case .published: return true
+    case .nothing: return false
+    case .busy:
+      isReady.store(true, ordering: .releasing)
+      return false
+    }
+  }
+
+  /// Waits until everything added so far is linked or refused. For tests and hosts without a loop.
+  ///
+  /// - Returns: whether a generation is ready for `update()`.
+  public func waitUntilLinked(seconds: Double = 30) -> Bool { core.waitUntilIdle(seconds) }
+
+  /// Links what was added without running any of it.
+  ///
+  /// - Throws: `Refusal` when the link would be refused.
+  public func check() throws(Refusal) -> CheckResult { try core.check() }
+
+  /// The linked bytes of a symbol after `check()`; nil when no unit defines it.
+  public func linkedBytes(of name: String) -> [UInt8]? { core.linkedBytes(of: name) }
+}

@@ -1,0 +1,351 @@
+// The inside of a session: what is waiting to be linked, what is linked and waits for the host, and the
+// thread between.
+internal import CLoaderSupport
+internal import Glibc
+internal import LoaderEngine
+internal import Synchronization
+internal import SystemPackage
+
+package final class SessionCore: LazyResolver, @unchecked Sendable {
+  struct State {
+    var handler: (@Sendable (SessionEvent) -> Void)?
+    var undefinedCall: (@Sendable (String) -> UnsafeRawPointer?)?
+    var generation: Generation
+    /// Read and not yet linked, by unit name.
+    var pending: [String: Pending] = [:]
+    var order: [String] = []
+    var batches: [ChangeBatch] = []
+    var prepared: PreparedReload?
+    var isStarted = false
+    var isBusy = false
+    var isClosed = false
+    var firstBatch: ChangeBatch?
+    var noticedAt: UInt64 = 0
+    /// A refused change waits for the next one.
+    var held = false
+  }
+
+  enum Pending {
+    case object(ObjectFile)
+    case removal
+  }
+
+  enum Outcome { case published, nothing, busy }
+
+  let state: Mutex<State>
+  /// Held while the program is linked or published.
+  private let linking = ProcessLock()
+  let linked: Program
+  var markReady: @Sendable () -> Void = {}
+  private let work = Signal()
+  private let idle = Signal()
+  private var thread: BackgroundThread?
+  private var source: ChangeSource?
+  private let files: FileTable
+  private let libraries: [String]
+
+  init(_ options: Session.Options) throws(LinkError) {
+    let tag = LazyCalls.takeTag()
+    linked = try Program(
+      tag: tag, backing: options.usesAnonymousMemory ? .anonymous : .automatic,
+      options: Program.Options(
+        isStrict: options.isStrict, allowUndefined: options.allowUndefined,
+        arguments: options.arguments))
+    files = FileTable()
+    libraries = options.libraries
+    state = Mutex(State(generation: linked.generation))
+    LazyCalls.register(self, tag: tag)
+  }
+
+  // MARK: what is new
+
+  func enqueue(_ file: UnitFile) {
+    state.withLock { state in
+      note(files.update(file), into: &state)
+    }
+    linked.offer(members: file.members)
+    wake()
+  }
+
+  func enqueueRemoval(_ name: String) {
+    state.withLock { note([UnitChange(name: name, object: nil)], into: &$0) }
+    wake()
+  }
+
+  private func note(_ changes: [UnitChange], into state: inout State) {
+    for change in changes {
+      if state.pending[change.name] == nil { state.order.append(change.name) }
+      state.pending[change.name] = change.object.map { .object($0) } ?? .removal
+      state.held = false
+    }
+  }
+
+  func follow(_ source: ChangeSource) throws {
+    self.source = source
+    try source.start { [weak self] batch in
+      guard let self else { return }
+      self.linked.retirement.noteOwnThread(hl_gettid())
+      self.state.withLock { state in
+        if !state.isStarted && state.firstBatch == nil {
+          state.firstBatch = batch
+        } else {
+          state.batches.append(batch)
+        }
+      }
+      self.work.notify()
+      self.idle.notify()
+    }
+  }
+
+  // MARK: start
+
+  func start() throws(Refusal) -> StartReport {
+    var report = StartReport()
+    let reading = Stopwatch()
+    do {
+      for library in libraries { try linked.space.host.open(library: library) }
+    } catch { throw Refusal(unit: error.file, reason: .link(error)) }
+    if source != nil {
+      let deadline = Stopwatch.now() + 10_000_000_000
+      while state.withLock({ $0.firstBatch == nil }), Stopwatch.now() < deadline {
+        idle.wait(milliseconds: 100)
+      }
+      if let batch = state.withLock({ $0.firstBatch }) {
+        for refusal in read(batch) { throw refusal }
+      }
+    }
+    report.readMicroseconds = reading.microseconds
+    linking.lock()
+    defer { linking.unlock() }
+    let changes = takePending()
+    let prepared = try linked.prepare(changes)
+    do {
+      let reload = try linked.publish(prepared)
+      report.linkMicroseconds = reload.linkMicroseconds
+    } catch { throw Refusal(unit: error.file, reason: .link(error)) }
+    report.units = linked.units.filter { $0.version != nil }.map(\.name)
+    report.relocations = prepared.report.relocations
+    report.functions = linked.space.slots.count
+    report.undefinedFunctions = prepared.report.undefinedFunctions
+    state.withLock {
+      $0.generation = linked.generation
+      $0.isStarted = true
+    }
+    let handler = state.withLock { $0.handler }
+    handler?(.started(report))
+    thread = BackgroundThread { [weak self] in
+      self?.linked.retirement.noteOwnThread(hl_gettid())
+      while let self, self.linkOnce() {}
+    }
+    return report
+  }
+
+  func check() throws(Refusal) -> CheckResult {
+    linking.lock()
+    defer { linking.unlock() }
+    do {
+      for library in libraries { try linked.space.host.open(library: library) }
+    } catch { throw Refusal(unit: error.file, reason: .link(error)) }
+    let prepared = try linked.prepare(takePending())
+    state.withLock { $0.prepared = prepared }
+    return CheckResult(prepared)
+  }
+
+  func linkedBytes(of name: String) -> [UInt8]? {
+    guard let prepared = state.withLock({ $0.prepared }) else { return nil }
+    for member in prepared.members {
+      let linked = member.version.linked
+      for index in 1..<max(linked.object.symbols.count, 1)
+      where linked.object.name(ofSymbol: index).string == name {
+        guard let address = linked.address(ofSymbol: index), linked.kind(ofSymbol: index) != .none,
+          let place = linked.section(ofSymbol: index),
+          !place.isThreadLocal, let start = Address(address).pointer
+        else { continue }
+        return [UInt8](
+          UnsafeRawBufferPointer(start: start, count: Int(linked.object.symbols[index].st_size)))
+      }
+    }
+    return nil
+  }
+
+  private func takePending() -> [UnitChange] {
+    state.withLock { state in
+      let changes = state.order.map { name -> UnitChange in
+        if case .object(let object)? = state.pending[name] {
+          return UnitChange(name: name, object: object)
+        }
+        return UnitChange(name: name, object: nil)
+      }
+      state.pending = [:]
+      state.order = []
+      return changes
+    }
+  }
+
+  // MARK: the linker's thread
+
+  /// One round: read what changed, link everything that waits. False when the session is closed.
+  private func linkOnce() -> Bool {
+    let batches = state.withLock { state -> [ChangeBatch]? in
+      if state.isClosed { return nil }
+      defer { state.batches = [] }
+      state.isBusy = !state.batches.isEmpty || !state.pending.isEmpty
+      return state.batches
+    }
+    guard let batches else { return false }
+    let reading = Stopwatch()
+    var refusals: [Refusal] = []
+    for batch in batches {
+      state.withLock {
+        if $0.noticedAt == 0 { $0.noticedAt = batch.noticedAt }
+      }
+      refusals += read(batch)
+    }
+    let handler = state.withLock { $0.handler }
+    for refusal in refusals { handler?(.refused(refusal)) }
+    let readTime = reading.microseconds
+    let shouldLink = state.withLock { state -> Bool in
+      let isNew = !batches.isEmpty || !state.held
+      return isNew && !state.pending.isEmpty
+    }
+    if shouldLink { link(readTime) }
+    let isIdle = state.withLock { state -> Bool in
+      state.isBusy = !state.batches.isEmpty
+      return !state.isBusy
+    }
+    if isIdle {
+      idle.notify()
+      work.wait(milliseconds: 500)
+    }
+    return true
+  }
+
+  private func link(_ readTime: Double) {
+    linking.lock()
+    defer { linking.unlock() }
+    // What was ready but not taken is linked again together with what is new.
+    let waiting = state.withLock { state -> PreparedReload? in
+      defer { state.prepared = nil }
+      return state.prepared
+    }
+    if let waiting { requeue(waiting) }
+    let changes = takePending()
+    do {
+      let prepared = try linked.prepare(changes)
+      prepared.report.readMicroseconds = readTime
+      prepared.changes = changes
+      prepared.report.noticedAt = state.withLock { state in
+        defer { state.noticedAt = 0 }
+        return state.noticedAt
+      }
+      state.withLock { $0.prepared = prepared }
+      markReady()
+    } catch {
+      // Kept: the next change may be what was missing.
+      state.withLock { state in
+        for change in changes where state.pending[change.name] == nil {
+          state.order.append(change.name)
+          state.pending[change.name] = change.object.map { .object($0) } ?? .removal
+        }
+        state.held = true
+      }
+      let handler = state.withLock { $0.handler }
+      handler?(.refused(error))
+    }
+  }
+
+  private func requeue(_ prepared: PreparedReload) {
+    state.withLock { state in
+      for change in prepared.changes where state.pending[change.name] == nil {
+        state.order.append(change.name)
+        state.pending[change.name] = change.object.map { .object($0) } ?? .removal
+      }
+    }
+  }
+
+  /// Reads the files of a batch. What is broken is refused by name; its old content keeps running.
+  private func read(_ batch: ChangeBatch) -> [Refusal] {
+    var refusals: [Refusal] = []
+    for path in batch.written {
+      do {
+        guard let file = try UnitReader.read(path, known: files.hash(path)) else { continue }
+        linked.offer(members: file.members)
+        state.withLock { note(files.update(file), into: &$0) }
+      } catch {
+        if case .system(let system) = error.reason, system.code == ENOENT { continue }
+        refusals.append(Refusal(unit: path.string, reason: .link(error)))
+      }
+    }
+    var gone = batch.removed
+    if batch.isComplete { gone += files.paths(notIn: Set(batch.written)) }
+    state.withLock { state in
+      for path in gone { note(files.remove(path), into: &state) }
+    }
+    return refusals
+  }
+
+  // MARK: the host's thread
+
+  func publish() -> Outcome {
+    guard linking.tryLock() else { return .busy }
+    defer { linking.unlock() }
+    let prepared = state.withLock { state -> PreparedReload? in
+      defer { state.prepared = nil }
+      return state.prepared
+    }
+    guard let prepared else { return .nothing }
+    do {
+      let report = try linked.publish(prepared)
+      let handler = state.withLock { state in
+        state.generation = linked.generation
+        return state.handler
+      }
+      handler?(.reloaded(report))
+      return .published
+    } catch {
+      let handler = state.withLock { $0.handler }
+      handler?(.refused(Refusal(unit: error.file, reason: .link(error))))
+      return .nothing
+    }
+  }
+
+  func resolve(_ slot: SlotIndex) -> UInt64 {
+    linking.lock()
+    let space = linked.space
+    let name = space.names[space.slots.symbol(of: slot)]
+    var answer = space.slots.body(slot)?.value
+    if answer == nil, let found = space.host.find(space.slots.symbol(of: slot), name) {
+      space.slots.bind(slot, to: found.address.value)
+      answer = found.address.value
+    }
+    linking.unlock()
+    if let answer { return answer }
+    let handler = state.withLock { $0.undefinedCall }
+    if let address = handler?(name.string) { return Address(address).value }
+    hl_fatal("call of undefined function", name.string)
+  }
+
+  // MARK: waiting and ending
+
+  private func wake() {
+    state.withLock { $0.isBusy = $0.isStarted || $0.isBusy }
+    work.notify()
+  }
+
+  func waitUntilIdle(_ seconds: Double) -> Bool {
+    let deadline = Stopwatch.now() + UInt64(seconds * 1e9)
+    while state.withLock({ $0.isStarted && ($0.isBusy || !$0.batches.isEmpty) }),
+      Stopwatch.now() < deadline
+    {
+      idle.wait(milliseconds: 5)
+    }
+    return state.withLock { $0.prepared != nil }
+  }
+
+  func close() {
+    state.withLock { $0.isClosed = true }
+    source?.stop()
+    work.notify()
+    thread?.join()
+  }
+}

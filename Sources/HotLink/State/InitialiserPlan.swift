@@ -1,0 +1,199 @@
+// Which initialisers run in a reload. A file's initialiser is never run again over objects that live;
+// what is new is initialised by a function of its own where the compiler made one, and where it did
+// not, the reload is refused.
+internal import CLoaderSupport
+internal import LoaderEngine
+
+/// The initialisers of a changed unit.
+struct InitialiserPlan {
+  /// Symbol indices of functions to run, in order.
+  private(set) var toRun: [Int] = []
+  /// Initialisers that were edited and do not run again.
+  private(set) var notRun: [String] = []
+
+  init(
+    _ object: ObjectFile, unit: String, old: ObjectFile?, newVariables: Set<Int>
+  ) throws {
+    let entries = InitialiserPlan.entries(of: object)
+    guard let old else {
+      toRun = entries
+      return
+    }
+    let oldNames = Set(InitialiserPlan.entries(of: old).map { old.name(ofSymbol: $0).string })
+    let uses = InitialiserUses(object)
+    let helpers = uses.functions.filter { InitialiserPlan.isHelper(object.name(ofSymbol: $0)) }
+    var ran: Set<Int> = []
+    for helper in helpers where InitialiserPlan.standsAlone(object.name(ofSymbol: helper)) {
+      let touched = uses.variables(of: helper)
+      guard !touched.isDisjoint(with: newVariables) else { continue }
+      guard touched.isSubset(of: newVariables) else {
+        throw InitialiserPlan.refusal(object, unit, touched.intersection(newVariables), helper)
+      }
+      toRun.append(helper)
+      ran.formUnion(touched)
+    }
+    for entry in entries {
+      let name = object.name(ofSymbol: entry)
+      guard InitialiserPlan.isDynamic(name) else {
+        // A constructor function: it is the program's own, and runs when it is new.
+        if !oldNames.contains(name.string) { toRun.append(entry) }
+        continue
+      }
+      var touched = uses.variables(of: entry)
+      for helper in helpers where !InitialiserPlan.standsAlone(object.name(ofSymbol: helper)) {
+        touched.formUnion(uses.variables(of: helper))
+      }
+      touched.subtract(ran)
+      let fresh = touched.intersection(newVariables)
+      guard !fresh.isEmpty else { continue }
+      guard touched == fresh else {
+        throw InitialiserPlan.refusal(object, unit, fresh, entry)
+      }
+      toRun.append(entry)
+    }
+  }
+
+  private static func refusal(
+    _ object: ObjectFile, _ unit: String, _ fresh: Set<Int>, _ function: Int
+  ) -> StateRefusal {
+    let name = fresh.map { object.name(ofSymbol: $0).string }.sorted().first ?? ""
+    return StateRefusal(
+      unit: unit, symbol: name,
+      reason: .needsReset(initialiser: object.name(ofSymbol: function).string))
+  }
+
+  /// The functions that `.init_array` and `.ctors` name, in the order they run: lower priorities first.
+  static func entries(of object: ObjectFile) -> [Int] {
+    let tables = object.relocationSections.filter {
+      let name = object.name(ofSection: Int(object.sections[$0].info))
+      return name.hasPrefix(".init_array") || name.hasPrefix(".ctors")
+    }
+    guard !tables.isEmpty else { return [] }
+    var found: [(priority: Int, order: Int, symbol: Int)] = []
+    let roles = SectionRole.all(of: object)
+    let finder = CodeSymbols(object)
+    for list in tables {
+      let section = Int(object.sections[list].info)
+      guard roles[section] == .initArray || roles[section] == .constructors else { continue }
+      let isReversed = roles[section] == .constructors
+      let priority = InitialiserOrder.priority(object.name(ofSection: section))
+      let relocations = object.relocations(inSection: list)
+      for index in 0..<relocations.count {
+        let relocation = relocations[index]
+        guard let symbol = finder.function(of: relocation) else { continue }
+        let order = Int(relocation.r_offset) * (isReversed ? -1 : 1)
+        found.append((priority, order, symbol))
+      }
+    }
+    return found.sorted { ($0.priority, $0.order) < ($1.priority, $1.order) }.map(\.symbol)
+  }
+
+  /// Whether a compiler made it to initialise variables, as opposed to a constructor of the program.
+  private static func isDynamic(_ name: NameView) -> Bool {
+    name.hasPrefix("_GLOBAL__sub_I") || name.hasPrefix("_GLOBAL__I_") || isHelper(name)
+  }
+
+  private static func isHelper(_ name: NameView) -> Bool {
+    name.hasPrefix("__cxx_global_var_init")
+      || name.contains("__static_initialization_and_destruction_0")
+  }
+
+  /// clang's helpers initialise one variable each; g++'s takes arguments and does them all.
+  private static func standsAlone(_ name: NameView) -> Bool {
+    name.hasPrefix("__cxx_global_var_init")
+  }
+}
+
+/// Which variables of an object its initialiser functions refer to.
+struct InitialiserUses {
+  let functions: [Int]
+  private let object: ObjectFile
+  private var table: [Int: Set<Int>] = [:]
+
+  init(_ object: ObjectFile) {
+    self.object = object
+    let symbols = SymbolsBySection(object)
+    let roles = SectionRole.all(of: object)
+    var functions: [Int] = []
+    var maps: [Int: DataMap] = [:]
+    var finders: [Int: [(start: UInt64, end: UInt64, symbol: Int)]] = [:]
+    for section in roles.indices where roles[section] == .text {
+      let list = symbols[section].filter { object.symbols[$0].isFunction }
+      functions.append(contentsOf: list)
+      finders[section] = list.map {
+        (object.symbols[$0].st_value, object.symbols[$0].st_value + object.symbols[$0].st_size, $0)
+      }
+    }
+    var table: [Int: Set<Int>] = [:]
+    for list in object.relocationSections {
+      let section = Int(object.sections[list].info)
+      guard let ranges = finders[section] else { continue }
+      let relocations = object.relocations(inSection: list)
+      for index in 0..<relocations.count {
+        let relocation = relocations[index]
+        guard case .section(let aim) = object.place(ofSymbol: relocation.symbol),
+          roles[aim].isState
+        else { continue }
+        var variable = relocation.symbol
+        if object.symbols[variable].type == 3 {  // STT_SECTION
+          // Bias 4 to 8: the variable that holds the byte is the same unless it is at the very end.
+          if maps[aim] == nil {
+            maps[aim] = DataMap(object, section: aim, symbols: symbols[aim])
+          }
+          let offset = UInt64(bitPattern: relocation.r_addend &+ 4)
+          guard let atom = maps[aim]?.index(of: offset), let owner = maps[aim]?.atoms[atom].symbol
+          else { continue }
+          variable = owner
+        }
+        let name = object.name(ofSymbol: variable)
+        if name.hasPrefix("_ZGV") { continue }
+        for range in ranges where relocation.r_offset >= range.start && relocation.r_offset < range.end
+        {
+          table[range.symbol, default: []].insert(variable)
+        }
+      }
+    }
+    self.functions = functions
+    self.table = table
+  }
+
+  func variables(of function: Int) -> Set<Int> { table[function] ?? [] }
+}
+
+/// Functions by the way initialiser tables name them.
+struct CodeSymbols {
+  private let object: ObjectFile
+  private var byPlace: [Place: Int] = [:]
+
+  private struct Place: Hashable {
+    var section: Int
+    var offset: UInt64
+  }
+
+  init(_ object: ObjectFile) {
+    self.object = object
+    for index in 1..<max(object.symbols.count, 1) where object.symbols[index].isFunction {
+      if case .section(let section) = object.place(ofSymbol: index) {
+        byPlace[Place(section: section, offset: object.symbols[index].st_value)] = index
+      }
+    }
+  }
+
+  func function(of relocation: Relocation) -> Int? {
+    guard relocation.symbol < object.symbols.count else { return nil }
+    if object.symbols[relocation.symbol].isFunction { return relocation.symbol }
+    guard case .section(let section) = object.place(ofSymbol: relocation.symbol) else { return nil }
+    return byPlace[
+      Place(section: section, offset: UInt64(bitPattern: relocation.r_addend))]
+  }
+}
+
+enum InitialiserOrder {
+  /// `.init_array.00200` → 200; without a number last. `.ctors.65335` counts the other way round.
+  static func priority(_ section: NameView) -> Int {
+    let name = section.string
+    guard let dot = name.lastIndex(of: "."), let number = Int(name[name.index(after: dot)...])
+    else { return 65536 }
+    return name.hasPrefix(".ctors") ? 65535 - number : number
+  }
+}

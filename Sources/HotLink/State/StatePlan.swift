@@ -1,0 +1,310 @@
+// Where the data of a changed unit goes: what the old version has stays where it is, the rest gets new
+// memory. Decided by name, per variable; by section only to keep a section that did not move whole.
+//
+//     whole   every variable that was there before lies at one distance from its old place, and new
+//             ones fit behind: the section stays, and references need not be told apart
+//     pieces  otherwise each variable goes where its old self is
+internal import CLoaderSupport
+internal import LoaderEngine
+
+/// Placements and carries for one changed unit.
+struct StatePlan {
+  private(set) var placements: [Int: SectionPlacement] = [:]
+  private(set) var carries: [Carry] = []
+  private(set) var rooms: [Int: UInt64] = [:]
+  /// Mutable variables without an old self, by symbol index.
+  private(set) var newVariables: Set<Int> = []
+  /// Constants that got another address.
+  private(set) var movedConstants: [String] = []
+  private(set) var removed: [String] = []
+  private var carriedNew: Set<Int> = []
+  let images = InitialImages()
+
+  private let object: ObjectFile
+  private let unit: String
+  private let old: UnitVersion?
+  private let roles: [SectionRole]
+  private let symbols: SymbolsBySection
+  private let ordinals: LocalOrdinals
+  private let elsewhere: (NameView) -> Variable?
+  private let relocations: SectionRelocations
+  private let records: SwiftRecords
+
+  /// - Parameters:
+  ///   - discarded: sections of groups that another unit supplies.
+  ///   - isReload: something of the old generation is being replaced; otherwise all is new.
+  ///   - unkept: constant sections that must not be kept in pieces (an ambiguous reference).
+  ///   - elsewhere: global data that another changed unit had in the old generation.
+  init(
+    _ object: ObjectFile, unit: String, old: UnitVersion?, discarded: Set<Int>, unkept: Set<Int>,
+    isReload: Bool, elsewhere: @escaping (NameView) -> Variable?
+  ) throws {
+    self.object = object
+    self.unit = unit
+    self.old = old
+    self.elsewhere = elsewhere
+    roles = isReload ? SectionRole.all(of: object) : []
+    symbols = isReload ? SymbolsBySection(object) : .none
+    ordinals = isReload ? LocalOrdinals(object) : .none
+    relocations = isReload ? SectionRelocations(object) : .none
+    records = SwiftRecords(old: old?.object)
+    guard isReload else { return }
+    for section in roles.indices where roles[section].holdsData && !discarded.contains(section) {
+      try plan(section, isUnkept: unkept.contains(section))
+    }
+    if let old { noteRemoved(old) }
+  }
+
+  // MARK: one section
+
+  private mutating func plan(_ section: Int, isUnkept: Bool) throws {
+    let role = roles[section]
+    let map = DataMap(object, section: section, symbols: symbols[section])
+    let name = object.name(ofSection: section)
+    if role == .encapsulated {
+      if SwiftRecords.isRecordList(name) {
+        if old != nil, records.contains(object, section, relocations) {
+          placements[section] = .omitted
+        }
+        return
+      }
+      if !name.hasPrefix("swift5_") { return try planTable(section, name) }
+    }
+    guard old != nil || map.atoms.contains(where: { find($0) != nil }) else {
+      return markNew(section, map)
+    }
+    let found = map.atoms.map(find)
+    if role.isThreadLocal { return try planThreadLocal(section, map, found) }
+    if isUnkept { return markMoved(map, found) }
+    if try keepWhole(section, map, found) { return }
+    guard found.contains(where: { $0 != nil }) || !role.isState else {
+      return markNew(section, map)
+    }
+    try keepPieces(section, map, found)
+  }
+
+  private func find(_ atom: Atom) -> Variable? {
+    guard let symbol = atom.symbol else { return nil }
+    let key = VariableKey(
+      name: object.name(ofSymbol: symbol).string,
+      ordinal: symbol < object.firstGlobal ? ordinals[symbol] : 0,
+      isThreadLocal: object.symbols[symbol].isThreadLocal)
+    if let variable = old?.variables[key] { return variable }
+    return symbol >= object.firstGlobal ? elsewhere(object.name(ofSymbol: symbol)) : nil
+  }
+
+  private mutating func markNew(_ section: Int, _ map: DataMap) {
+    guard roles[section].isState || roles[section].isThreadLocal else { return }
+    for atom in map.atoms { if let symbol = atom.symbol { newVariables.insert(symbol) } }
+  }
+
+  private mutating func markMoved(_ map: DataMap, _ found: [Variable?]) {
+    for (atom, variable) in zip(map.atoms, found) where variable != nil {
+      if let symbol = atom.symbol { movedConstants.append(object.name(ofSymbol: symbol).string) }
+    }
+  }
+
+  /// A table between `__start_` and `__stop_`: all of it must stay in one stretch.
+  private mutating func planTable(_ section: Int, _ name: NameView) throws {
+    guard let old else { return }
+    let before = old.object.sections.indices.filter {
+      old.linked.roles[$0] == .encapsulated && old.object.name(ofSection: $0) == name
+    }
+    guard let twin = before.first, before.count == 1,
+      old.object.sections[twin].size == object.sections[section].size
+    else {
+      throw StateRefusal(
+        unit: unit, symbol: name.string,
+        reason: .tableResized(
+          from: before.reduce(0) { $0 + old.object.sections[$1].size },
+          to: object.sections[section].size))
+    }
+    let base = old.linked.addresses[twin]
+    let image = images.make(section, size: object.sections[section].size)
+    placements[section] = .whole(address: base, place: image)
+    carries.append(
+      Carry(
+        kind: object.sections[section].isWritable ? .state : .constant, unit: unit,
+        symbol: name.string, address: base, size: object.sections[section].size,
+        oldSize: object.sections[section].size, image: image.map { UnsafeRawPointer($0) },
+        oldImage: old.images[twin].map { UnsafeRawPointer($0) }))
+  }
+
+  private mutating func planThreadLocal(_ section: Int, _ map: DataMap, _ found: [Variable?]) throws {
+    let named = zip(map.atoms, found).filter { $0.0.symbol != nil }
+    if named.allSatisfy({ $0.1 == nil }) { return markNew(section, map) }
+    let bases = Set(named.map { atom, variable in variable.map { $0.address &- atom.offset } })
+    guard bases.count == 1, let base = bases.first ?? nil,
+      named.allSatisfy({ $0.1?.size == $0.0.size })
+    else {
+      throw StateRefusal(
+        unit: unit, symbol: object.name(ofSection: section).string, reason: .threadLocalLayout)
+    }
+    placements[section] = .whole(address: base, place: nil)
+  }
+
+  // MARK: whole
+
+  private mutating func keepWhole(_ section: Int, _ map: DataMap, _ found: [Variable?]) throws
+    -> Bool
+  {
+    var base: UInt64?
+    var oldEnd: UInt64 = 0
+    var roomEnd: UInt64 = 0
+    for (atom, variable) in zip(map.atoms, found) {
+      guard let variable else { continue }
+      let mine = variable.address &- atom.offset
+      if base != nil && base != mine { return false }
+      base = mine
+      guard atom.size <= variable.room else { return false }
+      oldEnd = max(oldEnd, variable.address + max(variable.size, atom.size))
+      roomEnd = max(roomEnd, variable.address + variable.room)
+    }
+    guard let base, base % object.sections[section].alignment == 0 else { return false }
+    guard base + object.sections[section].size <= roomEnd else { return false }
+    for (atom, variable) in zip(map.atoms, found) where variable == nil {
+      guard atom.symbol != nil, roles[section].isState else {
+        // Unnamed bytes: padding is harmless, anything else must not overwrite what is there.
+        if isPadding(section, atom) { continue }
+        return false
+      }
+      guard base + atom.offset >= oldEnd else { return false }
+    }
+    let image = roles[section] == .bss ? nil : images.make(section, size: object.sections[section].size)
+    placements[section] = .whole(address: base, place: image)
+    rooms[section] = roomEnd - base
+    for (atom, variable) in zip(map.atoms, found) {
+      guard let symbol = atom.symbol else { continue }
+      try carry(section, atom, symbol, variable, at: base + atom.offset, image)
+    }
+    return true
+  }
+
+  private func isPadding(_ section: Int, _ atom: Atom) -> Bool {
+    guard relocations.isEmpty(section, atom.offset, atom.size) else { return false }
+    guard let bytes = object.contents(ofSection: section)?.slice(atom.offset, atom.size) else {
+      return true
+    }
+    return bytes.count < 64 && bytes.array.allSatisfy { $0 == 0 }
+  }
+
+  // MARK: pieces
+
+  private mutating func keepPieces(_ section: Int, _ map: DataMap, _ found: [Variable?]) throws {
+    let role = roles[section]
+    let kind: Arena.Kind =
+      role.isState || (role == .encapsulated && object.sections[section].isWritable)
+      ? .data : .constants
+    let image =
+      role == .bss ? nil : images.make(section, size: object.sections[section].size)
+    var pieces: [PieceRequest] = []
+    for (atom, variable) in zip(map.atoms, found) {
+      guard let symbol = atom.symbol else {
+        if let home = home(ofUnnamed: atom, section, kind) {
+          pieces.append(PieceRequest(offset: atom.offset, size: atom.size, home: home))
+        }
+        continue
+      }
+      let name = object.name(ofSymbol: symbol).string
+      if let variable, atom.size > variable.room, kind == .data, !IdentityNames.isIdentity(name) {
+        throw StateRefusal(
+          unit: unit, symbol: name,
+          reason: .noRoomToGrow(from: variable.size, to: atom.size, room: variable.room))
+      }
+      guard let variable, atom.size <= variable.room else {
+        if variable != nil {
+          try refuseShape(name, variable?.size ?? 0, atom.size)
+          movedConstants.append(name)
+        } else if kind == .data {
+          newVariables.insert(symbol)
+        }
+        pieces.append(
+          PieceRequest(offset: atom.offset, size: atom.size, home: .fresh(kind)))
+        continue
+      }
+      pieces.append(
+        PieceRequest(
+          offset: atom.offset, size: atom.size,
+          home: .kept(address: variable.address, place: image.map { $0 + Int(atom.offset) })))
+      images.rooms[variable.address] = variable.room
+      try carry(section, atom, symbol, variable, at: variable.address, image)
+    }
+    placements[section] = .pieces(pieces)
+  }
+
+  /// Where bytes go that no symbol names: literals are interned, jump tables go with the code.
+  private func home(ofUnnamed atom: Atom, _ section: Int, _ kind: Arena.Kind) -> PieceRequest.Home? {
+    if kind == .data { return isPadding(section, atom) ? nil : .fresh(.data) }
+    if relocations.isEmpty(section, atom.offset, atom.size) { return .interned }
+    guard relocations.aimAtCode(section, atom.offset, atom.size),
+      relocations.cover(section, atom.offset, atom.size)
+    else { return .fresh(.constants) }
+    return .tied
+  }
+
+  private func refuseShape(_ name: String, _ from: UInt64, _ to: UInt64) throws {
+    if from != to, IdentityNames.shapesObjects(name) {
+      throw StateRefusal(
+        unit: unit, symbol: name, reason: .shapeChanged(from: from, to: to))
+    }
+  }
+
+  // MARK: carries
+
+  private mutating func carry(
+    _ section: Int, _ atom: Atom, _ symbol: Int, _ variable: Variable?, at address: UInt64,
+    _ image: UnsafeMutableRawPointer?
+  ) throws {
+    let name = object.name(ofSymbol: symbol).string
+    if let variable { try refuseShape(name, variable.size, atom.size) }
+    let isConstant =
+      roles[section] == .constant
+      || (roles[section] == .encapsulated && !object.sections[section].isWritable)
+    let kind: Carry.Kind
+    if isConstant {
+      kind = .constant
+    } else if variable == nil {
+      kind = .added
+      newVariables.insert(symbol)
+      carriedNew.insert(symbol)
+    } else if IdentityNames.isRuntimeCache(name) {
+      kind = .cache
+    } else {
+      kind = IdentityNames.isIdentity(name) ? .identity : .state
+    }
+    carries.append(
+      Carry(
+        kind: kind, unit: unit, symbol: name, address: address, size: atom.size,
+        oldSize: variable?.size ?? 0,
+        image: image.map { UnsafeRawPointer($0) + Int(atom.offset) },
+        oldImage: variable.flatMap { old?.images[$0.section].map(UnsafeRawPointer.init)?.advanced(by: Int($0.offset)) }))
+  }
+
+  /// Verdicts that need no look at memory.
+  func remarks(_ unit: String) -> [Verdict] {
+    movedConstants.map { Verdict(unit: unit, symbol: $0, fate: .moved) }
+      + removed.map { Verdict(unit: unit, symbol: $0, fate: .removed) }
+      + (old == nil ? [] : newVariables.subtracting(carriedNew).map(name).sorted().map {
+        Verdict(unit: unit, symbol: $0, fate: .added)
+      })
+  }
+
+  private func name(_ symbol: Int) -> String { object.name(ofSymbol: symbol).string }
+
+  private mutating func noteRemoved(_ old: UnitVersion) {
+    var present: Set<String> = []
+    for index in 1..<max(object.symbols.count, 1) {
+      if object.place(ofSymbol: index) != .undefined {
+        present.insert(object.name(ofSymbol: index).string)
+      }
+    }
+    for (key, variable) in old.variables.all
+    where variable.section >= 0 && old.linked.roles[variable.section].isState
+      && !present.contains(key.name) && !IdentityNames.isIdentity(key.name)
+      && !IdentityNames.isRuntimeCache(key.name)
+    {
+      removed.append(key.name)
+    }
+    removed.sort()
+  }
+}

@@ -1,0 +1,43 @@
+// Lists that the Swift runtime reads once, when an image is registered, and never forgets: protocols,
+// conformances and types. One section a record. A reload registers only records of things that are
+// new; a body-only edit registers nothing.
+internal import LoaderEngine
+
+struct SwiftRecords {
+  private var known: Set<String> = []
+
+  /// Whether a section of this name holds records that are registered.
+  static func isRecordList(_ name: NameView) -> Bool {
+    name == "swift5_protocols" || name == "swift5_protocol_conformances"
+      || name == "swift5_type_metadata" || name == "swift5_replace" || name == "swift5_replac2"
+      || name == "swift5_accessible_functions" || name == "swift5_runtime_attributes"
+      || name == "swift5_tests"
+  }
+
+  /// Whether an object has anything for the Swift runtime.
+  static func isSwift(_ object: ObjectFile) -> Bool {
+    object.sections.indices.contains { object.name(ofSection: $0).hasPrefix("swift5_") }
+  }
+
+  init(old: ObjectFile?) {
+    guard let old else { return }
+    let relocations = SectionRelocations(old)
+    for section in old.sections.indices
+    where SwiftRecords.isRecordList(old.name(ofSection: section)) {
+      if let key = SwiftRecords.key(old, section, relocations) { known.insert(key) }
+    }
+  }
+
+  /// Whether the old version had the record in a section.
+  func contains(_ object: ObjectFile, _ section: Int, _ relocations: SectionRelocations) -> Bool {
+    SwiftRecords.key(object, section, relocations).map(known.contains) ?? false
+  }
+
+  private static func key(_ object: ObjectFile, _ section: Int, _ relocations: SectionRelocations)
+    -> String?
+  {
+    relocations.onlySymbol(section).map {
+      object.name(ofSection: section).string + " " + object.name(ofSymbol: $0).string
+    }
+  }
+}

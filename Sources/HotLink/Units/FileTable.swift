@@ -1,0 +1,54 @@
+// Which files a session has read, what they held, and which units came from them.
+internal import LoaderEngine
+internal import Synchronization
+internal import SystemPackage
+
+final class FileTable: Sendable {
+  private struct Entry {
+    var hash: UInt64
+    /// Unit names and the hashes of their contents: members of an archive change one by one.
+    var units: [String: UInt64]
+  }
+  private let entries = Mutex<[FilePath: Entry]>([:])
+
+  func hash(_ path: FilePath) -> UInt64? { entries.withLock { $0[path]?.hash } }
+
+  /// Takes note of a file's new content.
+  ///
+  /// - Returns: the units that changed with it. Members of an archive that are new are not among
+  ///   them: they are linked when something needs them.
+  func update(_ file: UnitFile) -> [UnitChange] {
+    entries.withLock { entries in
+      let old = entries[file.path]
+      var units: [String: UInt64] = [:]
+      var changes: [UnitChange] = []
+      if let object = file.object {
+        units[file.path.string] = file.hash
+        changes.append(UnitChange(name: file.path.string, object: object))
+      }
+      for member in file.members {
+        let hash = member.object.bytes.hash
+        units[member.name] = hash
+        if let before = old?.units[member.name], before != hash {
+          changes.append(UnitChange(name: member.name, object: member.object))
+        }
+      }
+      for name in (old?.units.keys).map(Array.init) ?? [] where units[name] == nil {
+        changes.append(UnitChange(name: name, object: nil))
+      }
+      entries[file.path] = Entry(hash: file.hash, units: units)
+      return changes
+    }
+  }
+
+  func remove(_ path: FilePath) -> [UnitChange] {
+    entries.withLock { entries in
+      guard let old = entries.removeValue(forKey: path) else { return [] }
+      return old.units.keys.sorted().map { UnitChange(name: $0, object: nil) }
+    }
+  }
+
+  func paths(notIn present: Set<FilePath>) -> [FilePath] {
+    entries.withLock { $0.keys.filter { !present.contains($0) } }
+  }
+}

@@ -1,0 +1,130 @@
+// `hotlink check FILES…`: links, runs nothing, and shows what came out.
+import ArgumentParser
+import Glibc
+import HotLink
+import LoaderEngine
+
+struct Check: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Links objects and archives without running anything and shows the result.",
+    discussion: "Exit codes: 0 the link is accepted, 2 it is refused.")
+
+  @Argument(help: "Objects and archives.")
+  var files: [String]
+
+  @Option(help: "Symbol whose linked bytes are shown; may be repeated.")
+  var dump: [String] = []
+
+  @Option(help: "Symbol that must be defined.")
+  var entry: String?
+
+  @Option(name: .customShort("l"), help: "Library to open in the process first, as for a linker.")
+  var libraries: [String] = []
+
+  @Flag(help: "List undefined symbols instead of refusing them.")
+  var allowUndefined = false
+
+  @Flag(help: "The result as one JSON object on standard output.")
+  var json = false
+
+  func run() throws {
+    let reporter = Reporter(json: false)
+    var options = Session.Options()
+    options.isStrict = true
+    options.allowUndefined = allowUndefined
+    options.libraries = libraries
+    do {
+      let session = try Session(options)
+      for file in files { try session.add(input: file) }
+      let result = try session.check()
+      if let entry, !result.symbols.contains(where: { $0.name == entry }) {
+        throw LinkError(
+          file: files.first ?? "",
+          .undefined([LinkError.UndefinedSymbol(name: entry, sites: [], references: 1)]))
+      }
+      if json { printJSON(result, session) } else { printTable(result, session) }
+    } catch let refusal as Refusal {
+      try refuse(refusal, reporter)
+    } catch let error as LinkError {
+      try refuse(Refusal(unit: error.file, reason: .link(error)), reporter)
+    }
+  }
+
+  private func refuse(_ refusal: Refusal, _ reporter: Reporter) throws {
+    if json {
+      Reporter(json: true).emit([
+        ("ok", .bool(false)), ("reason", .string(Messages.line(refusal))),
+        ("unit", .string(refusal.unit)), ("undefined", .strings(refusal.undefinedNames)),
+      ])
+    } else {
+      reporter.failed(refusal)
+    }
+    throw ExitCode(RunnerExit.badInput)
+  }
+
+  private func printJSON(_ result: CheckResult, _ session: Session) {
+    var members: [(String, JSON)] = [
+      ("ok", .bool(true)),
+      (
+        "sections",
+        .array(
+          result.sections.map {
+            .object([
+              ("name", .string($0.name)), ("image", .string($0.image)),
+              ("address", .unsigned($0.address)), ("size", .unsigned($0.size)),
+              ("flags", .string($0.flags)),
+            ])
+          })
+      ),
+      (
+        "symbols",
+        .array(
+          result.symbols.map {
+            .object([
+              ("name", .string($0.name)), ("address", .unsigned($0.address)),
+              ("size", .unsigned($0.size)), ("kind", .string($0.kind)),
+              ("binding", .string($0.binding)), ("image", .string($0.image)),
+            ])
+          })
+      ),
+      ("relocations", .count(result.relocations)),
+      ("undefined", .strings(result.undefined)),
+    ]
+    if !dump.isEmpty {
+      members.append(
+        ("bytes", .object(dump.map { ($0, session.linkedBytes(of: $0).map { .string(hex($0)) } ?? .null) })))
+    }
+    Reporter(json: true).emit(members)
+  }
+
+  private func printTable(_ result: CheckResult, _ session: Session) {
+    for section in result.sections {
+      print(
+        Messages.hex(section.address), section.size, section.flags, section.name, section.image,
+        separator: "\t")
+    }
+    for symbol in result.symbols {
+      print(
+        Messages.hex(symbol.address), symbol.size, symbol.kind, symbol.binding, symbol.name,
+        symbol.image, separator: "\t")
+    }
+    for name in result.undefined { print("undefined", name, separator: "\t") }
+    for name in dump {
+      print(name, session.linkedBytes(of: name).map(hex) ?? "not defined", separator: "\t")
+    }
+    print("\(result.relocations) relocations applied")
+  }
+
+  private func hex(_ bytes: [UInt8]) -> String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  }
+}
+
+extension Refusal {
+  var undefinedNames: [String] {
+    guard case .link(let error) = reason, case .undefined(let symbols) = error.reason else {
+      return []
+    }
+    return symbols.map(\.name)
+  }
+}

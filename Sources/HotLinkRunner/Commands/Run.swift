@@ -1,0 +1,73 @@
+// `hotlink run FILES… -- ARGS…`: links objects in memory and calls their main.
+import ArgumentParser
+import CLoaderSupport
+import Glibc
+import HotLink
+import LoaderEngine
+import SystemPackage
+
+struct Run: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Links objects and archives in memory and runs them.",
+    discussion: "Exits with the entry's value; 2 when the link is refused. `-` reads an object from"
+      + " standard input. What follows `--` are the program's arguments.")
+
+  @Argument(help: "Objects and archives.")
+  var files: [String]
+
+  @Option(help: "Function to call, as `int main(int, char **, char **)`.")
+  var entry: String = "main"
+
+  @Option(name: .customShort("l"), help: "Library to open in the process first, as for a linker.")
+  var libraries: [String] = []
+
+  @Flag(help: "Refuse undefined functions at once instead of when they are called.")
+  var strict = false
+
+  @Flag(help: "Report the link as JSON on standard output.")
+  var json = false
+
+  func run() throws {
+    let reporter = Reporter(json: json)
+    var options = Session.Options()
+    options.isStrict = strict
+    options.libraries = libraries
+    options.arguments = [files.first ?? "hotlink"] + ProgramTail.arguments
+    do {
+      let session = try Session(options)
+      if json { session.onEvent { reporter.report($0) } }
+      for file in files { try session.add(input: file) }
+      try session.start()
+      let address = try session.address(of: entry)
+      let vector = CommandLineVector(options.arguments)
+      Glibc.exit(hl_call_main(address, vector.count, vector.pointers, hl_environment()))
+    } catch let refusal as Refusal {
+      reporter.failed(refusal)
+    } catch let error as LinkError {
+      reporter.failed(error)
+    }
+    throw ExitCode(RunnerExit.badInput)
+  }
+}
+
+extension Session {
+  /// A file by name, or standard input for `-`.
+  func add(input: String) throws(LinkError) {
+    guard input == "-" else { return try add(FilePath(input)) }
+    let contents = try FileContents(draining: STDIN_FILENO, name: "standard input")
+    try add(contents.bytes, name: "standard input")
+  }
+}
+
+/// argv for a C main, kept for as long as the process.
+struct CommandLineVector {
+  let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+  let count: Int32
+
+  init(_ arguments: [String]) {
+    pointers = .allocate(capacity: arguments.count + 1)
+    for (index, argument) in arguments.enumerated() { pointers[index] = strdup(argument) }
+    pointers[arguments.count] = nil
+    count = Int32(arguments.count)
+  }
+}

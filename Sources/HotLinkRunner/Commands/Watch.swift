@@ -1,0 +1,90 @@
+// `hotlink watch build/ --entry tick`: a loop that calls the entry and picks up new code between frames.
+import ArgumentParser
+import CLoaderSupport
+import Glibc
+import HotLink
+import HotLinkWatch
+import LoaderEngine
+import SystemPackage
+
+struct Watch: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Runs the objects of a directory in a loop and swaps in what changes.",
+    discussion: """
+      The entry is any C function; it is called once a frame and passed a `hotlink_frame *`
+      { uint64_t number; double time; double dt; int32_t stop; int32_t reserved; }, which a
+      `void tick(void)` simply ignores. Setting `stop` ends the loop.
+
+      Exit codes: 0 ended, 2 the first link was refused, 4 the directory cannot be watched.
+      """)
+
+  @Argument(help: "Directories, objects or archives to run and watch.")
+  var paths: [String]
+
+  @Option(help: "Function called once a frame.")
+  var entry: String = "tick"
+
+  @Option(help: "Frames a second; 0: as fast as it can.")
+  var hz: Double = 60
+
+  @Option(help: "End after this many frames.")
+  var frames: UInt64?
+
+  @Option(name: .customLong("init"), help: "Function called once before the first frame.")
+  var initialise: String?
+
+  @Option(name: .customLong("exit"), help: "Function called once after the last frame.")
+  var finish: String?
+
+  @Option(help: "Milliseconds of quiet to wait for before linking what changed.")
+  var settle: Int = 0
+
+  @Option(name: .customShort("l"), help: "Library to open in the process first, as for a linker.")
+  var libraries: [String] = []
+
+  @Flag(help: "Link every unit before the first frame (the default until a unit can wait).")
+  var eager = false
+
+  @Flag(help: "Refuse undefined functions at once instead of when they are called.")
+  var strict = false
+
+  @Flag(help: "One JSON object a line on standard output.")
+  var json = false
+
+  func validate() throws {
+    guard hz >= 0, hz.isFinite else { throw ValidationError("--hz must be 0 or more") }
+    guard settle >= 0 else { throw ValidationError("--settle must be 0 or more") }
+  }
+
+  func run() throws {
+    let reporter = Reporter(json: json)
+    StopRequest.install()
+    var options = Session.Options()
+    options.isStrict = strict
+    options.libraries = libraries
+    options.arguments = ["hotlink"] + paths
+    do {
+      let session = try Session(options)
+      session.onEvent { reporter.report($0) }
+      try session.follow(
+        .watching(paths.map { FilePath($0) }, settle: .milliseconds(settle)))
+      try session.start()
+      let loop = try FrameLoop(session, entry: entry, hz: hz, limit: frames)
+      if let initialise { hl_call_void(try session.address(of: initialise)) }
+      let count = loop.run()
+      if let finish { hl_call_void(try session.address(of: finish)) }
+      reporter.stopped(frames: count)
+    } catch let refusal as Refusal {
+      reporter.refused(refusal)
+      throw ExitCode(RunnerExit.badInput)
+    } catch let error as LinkError {
+      reporter.failed(error)
+      throw ExitCode(RunnerExit.badInput)
+    } catch let error as WatchError {
+      reporter.say("error: \(error)")
+      throw ExitCode(RunnerExit.cannotReach)
+    }
+    // Linked code may have registered handlers with atexit; it stays mapped until they have run.
+    Glibc.exit(RunnerExit.accepted)
+  }
+}

@@ -1,0 +1,36 @@
+// The executable `hotlink`. A verb is a file in Commands and one word here.
+import ArgumentParser
+
+@main
+enum Main {
+  static func main() {
+    HotLinkCommand.main(ProgramTail.split(CommandLine.arguments).own)
+  }
+}
+
+/// What follows `--` belongs to the program that is run, not to us.
+enum ProgramTail {
+  static let arguments = split(CommandLine.arguments).program
+
+  static func split(_ all: [String]) -> (own: [String], program: [String]) {
+    guard let end = all.firstIndex(of: "--") else { return (Array(all.dropFirst()), []) }
+    return (Array(all[1..<end]), Array(all[(end + 1)...]))
+  }
+}
+
+struct HotLinkCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "hotlink",
+    abstract: "Runs compiled objects and swaps edited ones in while they run.",
+    version: "0.1.0",
+    subcommands: [Watch.self, Run.self, Check.self, Inspect.self])
+}
+
+/// What the runner's exit codes mean.
+enum RunnerExit {
+  static let accepted: Int32 = 0
+  static let refused: Int32 = 1
+  static let badInput: Int32 = 2
+  static let needsRestart: Int32 = 3
+  static let cannotReach: Int32 = 4
+}

@@ -1,0 +1,115 @@
+// The one place where facts become text for people: an error says what, where, and what to do.
+import HotLink
+import LoaderEngine
+
+/// The text of errors and refusals.
+enum Messages {
+  /// Several lines: `error: what`, places indented, `help: what to do`.
+  static func text(_ error: LinkError) -> String {
+    let inFile = error.file.isEmpty ? "" : "\n  in \(error.file)"
+    switch error.reason {
+    case .notELF(let found):
+      let hex = found.prefix(4).map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }
+      return "error: not an ELF file\(inFile)\n  begins with: \(hex.joined(separator: " "))"
+        + "\n  help: pass an object made with `cc -c`, an archive, or remove the file"
+    case .malformed(let structure, let offset, let detail):
+      return "error: malformed \(structure): \(detail)\(inFile) at \(hex(offset))"
+        + "\n  help: the file may be half written or damaged; build it again"
+    case .otherMachine(let found, let expected):
+      return "error: made for another machine\(inFile)\n  found: \(found)\n  expected: \(expected)"
+        + "\n  help: compile for this machine"
+    case .unsupported(let what, let help):
+      return "error: \(what)\(inFile)\n  help: \(help)"
+    case .undefined(let symbols):
+      return symbols.map(undefined).joined(separator: "\n")
+    case .duplicate(let symbol, let first, let second):
+      return "error: duplicate symbol '\(symbol)'\n  defined in \(first)\n  and in \(second)"
+        + "\n  help: make one of them static, or remove it"
+    case .overflow(let place, let symbol, let value):
+      return "error: relocation out of range: '\(symbol)'\n  \(site(place))"
+        + "\n  value: \(hex(UInt64(bitPattern: value)))\n  help: compile with -fPIC"
+    case .outOfReach(let place, let symbol, let address):
+      return "error: '\(symbol)' of the host process is out of reach\n  \(site(place))"
+        + "\n  its address: \(hex(address)), further than 2 GiB from linked code"
+        + "\n  help: compile the unit with -fPIC"
+    case .ambiguous(let place, _, let candidates):
+      return "error: ambiguous reference: the end of \(candidates.first ?? "") or the start of"
+        + " \(candidates.last ?? "")\n  \(site(place))"
+        + "\n  help: compile with -fdata-sections, so that variables can move one by one"
+    case .noSpace(let what, let requested):
+      return "error: no space left for \(what)\(inFile)\n  requested: \(requested) bytes"
+        + "\n  help: restart the program"
+    case .system(let system):
+      return "error: \(system.call): \(system.message)\n  for \(system.subject)"
+    }
+  }
+
+  static func text(_ refusal: Refusal) -> String {
+    switch refusal.reason {
+    case .link(let error): return text(error)
+    case .state(let state): return text(state)
+    }
+  }
+
+  /// One line for `--json`.
+  static func line(_ refusal: Refusal) -> String {
+    let lines = text(refusal).split(separator: "\n").map { line in
+      String(line.drop { $0 == " " })
+    }
+    return lines.joined(separator: "; ").replacingPrefix("error: ", with: "")
+  }
+
+  private static func text(_ refusal: StateRefusal) -> String {
+    let place = "\n  in \(refusal.unit)"
+    switch refusal.reason {
+    case .noRoomToGrow(let from, let to, let room):
+      return "error: '\(refusal.symbol)' grew from \(from) to \(to) bytes\(place)"
+        + "\n  room at its place: \(room) bytes; pointers to it may exist"
+        + "\n  help: restart, or compile with -fdata-sections to give each variable room"
+    case .shapeChanged(let from, let to):
+      return "error: the shape of '\(refusal.symbol)' changed: \(from) → \(to) bytes\(place)"
+        + "\n  objects that live depend on the old one\n  help: undo the change, or restart"
+    case .needsReset(let initialiser):
+      return "error: new variable '\(refusal.symbol)' needs a reset of its unit\(place)"
+        + "\n  '\(initialiser)' initialises it together with variables that live"
+        + "\n  help: restart, initialise it with a constant, or put it into a new file"
+    case .threadLocalLayout:
+      return "error: thread-local variables moved: \(refusal.symbol)\(place)"
+        + "\n  help: restart, or add new ones in another file"
+    case .tableResized(let from, let to):
+      return "error: table '\(refusal.symbol)' changed from \(from) to \(to) bytes\(place)"
+        + "\n  it is walked from __start_\(refusal.symbol) to __stop_\(refusal.symbol)"
+        + "\n  help: restart"
+    case .stillReferenced(let units):
+      return "error: '\(refusal.symbol)' is gone but still used\(place)"
+        + "\n  used by: \(units.joined(separator: ", "))\n  help: rebuild the units that use it"
+    }
+  }
+
+  private static func undefined(_ symbol: LinkError.UndefinedSymbol) -> String {
+    var text = "error: undefined symbol '\(symbol.name)'"
+    for place in symbol.sites { text += "\n  \(site(place))" }
+    if symbol.references > symbol.sites.count {
+      text += "\n  and \(symbol.references - symbol.sites.count) more"
+    }
+    text += "\n  searched: all units, and the host process"
+    if let suggestion = symbol.suggestion {
+      text += "\n  help: '\(suggestion.name)' exists in \(suggestion.definedIn)"
+    } else {
+      text += "\n  help: add the unit that defines it, or name its library with -l"
+    }
+    return text
+  }
+
+  private static func site(_ site: LinkError.Site) -> String {
+    "in \(site.file), section \(site.section) at +\(hex(site.offset)) (\(site.relocation))"
+  }
+
+  static func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
+}
+
+extension String {
+  fileprivate func replacingPrefix(_ prefix: String, with other: String) -> String {
+    hasPrefix(prefix) ? other + dropFirst(prefix.count) : self
+  }
+}

@@ -1,0 +1,265 @@
+// What the runner tells: lines for people on standard error, or one JSON object a line on standard output.
+import Glibc
+import HotLink
+import LoaderEngine
+
+/// Writes events as they happen. Safe from any thread: each event is one write.
+struct Reporter: Sendable {
+  let isJSON: Bool
+  private let usesColour: Bool
+
+  init(json: Bool) {
+    isJSON = json
+    usesColour = !json && isatty(STDERR_FILENO) == 1 && getenv("NO_COLOR") == nil
+  }
+
+  // MARK: events
+
+  func report(_ event: SessionEvent) {
+    switch event {
+    case .started(let report): started(report)
+    case .reloaded(let report): reloaded(report)
+    case .refused(let refusal): refused(refusal)
+    }
+  }
+
+  private func started(_ report: StartReport) {
+    guard !isJSON else {
+      return emit([
+        ("event", .string("started")), ("units", .count(report.units.count)),
+        ("generation", .count(1)),
+        ("relocations", .count(report.relocations)), ("functions", .count(report.functions)),
+        ("undefined", .strings(report.undefinedFunctions)),
+        ("read_us", .number(report.readMicroseconds)),
+        ("link_us", .number(report.linkMicroseconds)),
+      ])
+    }
+    var line =
+      "\(report.units.count) units, \(report.functions) functions, \(report.relocations) relocations"
+    line += " linked in \(time(report.readMicroseconds + report.linkMicroseconds))"
+    say(line)
+    if !report.undefinedFunctions.isEmpty {
+      say(
+        "undefined, reported again when called: "
+          + report.undefinedFunctions.prefix(8).joined(separator: ", "))
+    }
+  }
+
+  private func reloaded(_ report: ReloadReport) {
+    let kept = report.count { if case .kept = $0 { true } else { false } }
+    let reinitialised = report.count { $0 == .reinitialised }
+    guard !isJSON else {
+      return emit([
+        ("event", .string("reloaded")), ("generation", .count(report.generation)),
+        ("units", .strings(report.units)), ("relinked", .strings(report.relinked)),
+        ("relocations", .count(report.relocations)), ("changed", .count(report.changed.count)),
+        ("added", .count(report.added.count)), ("removed", .count(report.removed.count)),
+        ("kept", .count(kept)), ("reinitialised", .count(reinitialised)),
+        ("functions", .strings(report.changed)),
+        ("verdicts", .array(report.verdicts.compactMap(verdict))),
+        ("pins", .array(report.pins.map(pin))),
+        ("undefined", .strings(report.undefinedFunctions)),
+        ("immovable", .strings(report.immovable)),
+        ("swift_registrations", .count(report.swiftRegistrations)),
+        ("read_us", .number(report.readMicroseconds)), ("link_us", .number(report.linkMicroseconds)),
+        ("guard_us", .number(report.guardMicroseconds)),
+        ("swap_us", .number(report.swapMicroseconds)),
+        ("latency_us", latency(report).map { .number($0) } ?? .null),
+        ("pinned_bytes", .unsigned(report.pinnedBytes)),
+      ])
+    }
+    var line = "generation \(report.generation): \(list(report.units))"
+    let followers = report.relinked.count - report.units.count
+    if followers > 0 { line += " (+\(followers) that refer to it)" }
+    line += ", \(count(report.changed.count, "function")) changed"
+    if !report.added.isEmpty { line += ", \(report.added.count) added" }
+    if !report.removed.isEmpty { line += ", \(report.removed.count) removed" }
+    line += ", \(kept) kept"
+    if reinitialised > 0 { line += ", \(reinitialised) with a new initial value" }
+    line += " | read \(time(report.readMicroseconds)), link \(time(report.linkMicroseconds))"
+    line += ", guard \(time(report.guardMicroseconds)), swap \(time(report.swapMicroseconds))"
+    line += " | live now"
+    say(colour(line, 32))
+    for note in notes(report) { say("  " + note) }
+  }
+
+  private func notes(_ report: ReloadReport) -> [String] {
+    var notes = report.verdicts.compactMap { verdict -> String? in
+      let name = "\(verdict.symbol) (\(short(verdict.unit)))"
+      switch verdict.fate {
+      case .kept: return nil
+      case .keptOverEdit(let value, let source):
+        return "\(name): kept \(number(value)), source now says \(number(source))"
+      case .reinitialised: return "\(name): untouched, has its new initial value"
+      case .grown(let from, let to): return "\(name): grew in place, \(from) → \(to) bytes"
+      case .shrunk(let from, let to): return "\(name): shrank, \(from) → \(to) bytes"
+      case .added: return "\(name): new"
+      case .removed: return "\(name): gone from the source; its memory stays"
+      case .rewritten: return "\(name): rewritten in place"
+      case .moved: return "\(name): constant moved; the old one stays readable"
+      case .initialiserNotRun: return "\(name): edited initialiser not run again"
+      case .initialised: return "\(name): initialised"
+      }
+    }
+    notes += report.immovable.map { "\($0): its address could not be redirected; old body" }
+    if !report.undefinedFunctions.isEmpty {
+      notes.append(
+        "undefined, reported when called: "
+          + report.undefinedFunctions.prefix(8).joined(separator: ", "))
+    }
+    let waiting = report.pins.filter { $0.reason != .constants }
+    if !waiting.isEmpty {
+      let bytes = waiting.reduce(0) { $0 + $1.bytes }
+      let reasons = Set(waiting.map { Reporter.reason($0.reason) }).sorted()
+      notes.append("old code that stays: \(bytes) bytes (\(reasons.joined(separator: "; ")))")
+    }
+    return notes
+  }
+
+  func refused(_ refusal: Refusal) {
+    guard !isJSON else {
+      return emit([
+        ("event", .string("refused")), ("reason", .string(Messages.line(refusal))),
+        ("unit", .string(refusal.unit)),
+      ])
+    }
+    say(colour(Messages.text(refusal), 31))
+    say("  the program goes on as it was")
+  }
+
+  func stopped(frames: UInt64) {
+    guard !isJSON else {
+      return emit([("event", .string("stopped")), ("frames", .unsigned(frames))])
+    }
+    say("stopped after \(frames) frames")
+  }
+
+  func failed(_ error: LinkError) {
+    guard !isJSON else {
+      let refusal = Refusal(unit: error.file, reason: .link(error))
+      return emit([
+        ("event", .string("refused")), ("reason", .string(Messages.line(refusal))),
+        ("unit", .string(error.file)),
+      ])
+    }
+    write(Messages.text(error) + "\n", to: STDERR_FILENO)
+  }
+
+  func failed(_ refusal: Refusal) {
+    if isJSON { refused(refusal) } else { write(Messages.text(refusal) + "\n", to: STDERR_FILENO) }
+  }
+
+  // MARK: parts
+
+  private func verdict(_ verdict: Verdict) -> JSON? {
+    var members: [(String, JSON)] = [
+      ("symbol", .string(verdict.symbol)), ("unit", .string(verdict.unit)),
+    ]
+    switch verdict.fate {
+    case .kept: return nil
+    case .keptOverEdit(let value, let source):
+      members += [
+        ("fate", .string("kept_over_edit")), ("value", .integer(integer(value))),
+        ("source", .integer(integer(source))),
+      ]
+    case .reinitialised: members.append(("fate", .string("reinitialised")))
+    case .grown(let from, let to):
+      members += [("fate", .string("grown")), ("from", .unsigned(from)), ("to", .unsigned(to))]
+    case .shrunk(let from, let to):
+      members += [("fate", .string("shrunk")), ("from", .unsigned(from)), ("to", .unsigned(to))]
+    case .added: members.append(("fate", .string("added")))
+    case .removed: members.append(("fate", .string("removed")))
+    case .rewritten: members.append(("fate", .string("rewritten")))
+    case .moved: members.append(("fate", .string("moved")))
+    case .initialiserNotRun: members.append(("fate", .string("initialiser_not_run")))
+    case .initialised: members.append(("fate", .string("initialised")))
+    }
+    return .object(members)
+  }
+
+  private func pin(_ pin: Pin) -> JSON {
+    .object([
+      ("unit", .string(pin.unit)), ("bytes", .unsigned(pin.bytes)),
+      ("reason", .string(Reporter.reason(pin.reason))),
+    ])
+  }
+
+  private static func reason(_ reason: Pin.Reason) -> String {
+    switch reason {
+    case .onStack: "on a stack"
+    case .suspendedFrames: "suspended frames may resume in it"
+    case .unknownThreads: "a thread did not answer"
+    case .fibres: "the program switches stacks"
+    case .constants: "literals and constants"
+    }
+  }
+
+  private func latency(_ report: ReloadReport) -> Double? {
+    report.noticedAt > 0 && report.publishedAt > report.noticedAt
+      ? Double(report.publishedAt - report.noticedAt) / 1000 : nil
+  }
+
+  private func list(_ units: [String]) -> String {
+    let names = units.map(short)
+    return names.count <= 3
+      ? names.joined(separator: ", ") : "\(names.prefix(2).joined(separator: ", ")) and \(names.count - 2) more"
+  }
+
+  private func short(_ unit: String) -> String {
+    unit.split(separator: "/").last.map(String.init) ?? unit
+  }
+
+  private func count(_ number: Int, _ noun: String) -> String {
+    "\(number) \(noun)\(number == 1 ? "" : "s")"
+  }
+
+  private func time(_ microseconds: Double) -> String {
+    microseconds < 1000
+      ? "\(Int(microseconds.rounded())) µs" : "\((microseconds / 100).rounded() / 10) ms"
+  }
+
+  private func integer(_ bytes: [UInt8]) -> Int64 {
+    let value = bytes.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    let unused = UInt64(64 - 8 * min(bytes.count, 8))
+    return unused == 64 ? 0 : Int64(bitPattern: value << unused) >> Int64(unused)
+  }
+
+  /// A value as its integer, and as a float where that is the likelier reading.
+  private func number(_ bytes: [UInt8]) -> String {
+    let value = integer(bytes)
+    if bytes.count == 4, abs(value) > 1 << 24 {
+      return "\(Float(bitPattern: UInt32(truncatingIfNeeded: value)))"
+    }
+    if bytes.count == 8, abs(value) > 1 << 53 {
+      return "\(Double(bitPattern: UInt64(bitPattern: value)))"
+    }
+    return String(value)
+  }
+
+  // MARK: writing
+
+  func say(_ text: String) {
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    write(lines.map { "hotlink: \($0)\n" }.joined(), to: STDERR_FILENO)
+  }
+
+  func emit(_ members: [(String, JSON)]) {
+    write(JSON.object(members).text + "\n", to: STDOUT_FILENO)
+  }
+
+  private func write(_ text: String, to descriptor: Int32) {
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+      let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 {
+        if errno == EINTR || errno == EAGAIN { continue }
+        return
+      }
+      bytes = bytes.dropFirst(count)
+    }
+  }
+
+  private func colour(_ text: String, _ code: Int) -> String {
+    usesColour ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text
+  }
+}
