@@ -162,7 +162,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
           !place.isThreadLocal, let start = Address(address).pointer
         else { continue }
         return [UInt8](
-          UnsafeRawBufferPointer(start: start, count: Int(linked.object.symbols[index].st_size)))
+          UnsafeRawBufferPointer(start: start, count: linked.object.extent(ofSymbol: index).count))
       }
     }
     return nil

@@ -42,10 +42,10 @@ struct FunctionContents {
       for function in functions {
         let symbol = object.symbols[function]
         var hash = FunctionContents.start
-        let range = Int(symbol.st_value)..<Int(symbol.st_value + symbol.st_size)
-        for byte in copy[range] { FunctionContents.mix(&hash, UInt64(byte)) }
+        let extent = object.extent(ofSymbol: function)
+        for byte in copy[Int(extent.lowerBound)..<Int(extent.upperBound)] { FunctionContents.mix(&hash, UInt64(byte)) }
         var low = notes.partition(from: symbol.st_value)
-        while low < notes.count, notes[low].offset < symbol.st_value + symbol.st_size {
+        while low < notes.count, notes[low].offset < extent.upperBound {
           FunctionContents.mix(&hash, notes[low].offset - symbol.st_value)
           FunctionContents.mix(&hash, notes[low].note)
           low += 1
@@ -182,9 +182,8 @@ private enum BareTargets {
     var byStart: [Int: Int] = [:]
     for function in functions { byStart[Int(object.symbols[function].st_value)] = function }
     for function in functions {
-      let symbol = object.symbols[function]
-      let start = Int(symbol.st_value)
-      let end = start + Int(symbol.st_size)
+      let extent = object.extent(ofSymbol: function)
+      let (start, end) = (Int(extent.lowerBound), Int(extent.upperBound))
       var at = start
       while at + 5 <= end {
         let opcode = code[at]

@@ -94,6 +94,7 @@ struct VariableIndex {
         }
       }
     }
+    // COMMON symbols have storage of their own.
     for (symbol, address) in linked.commons {
       let size = object.symbols[symbol].st_size
       table[VariableIndex.key(linked, symbol)] = Variable(

@@ -177,8 +177,9 @@ package final class ObjectFile: Sendable {
       }
       guard section != 0 else { continue }
       let size = sections[section].size
-      guard symbol.st_value <= size, symbol.st_size <= size - symbol.st_value else {
-        throw malformed("symbol \(index)", at, "leaves its section")
+      // Its size may run past the end: Swift's metadata symbols do. `extent` cuts it off.
+      guard symbol.st_value <= size else {
+        throw malformed("symbol \(index)", at, "begins outside its section")
       }
     }
 
@@ -244,6 +245,16 @@ package final class ObjectFile: Sendable {
 
   package func name(ofSymbol index: Int) -> NameView {
     symbolNames.name(at: symbols[index].st_name) ?? NameView("")
+  }
+
+  /// The bytes of its section that a defined symbol names: never beyond the section's end.
+  package func extent(ofSymbol index: Int) -> Range<UInt64> {
+    let symbol = symbols[index]
+    guard case .section(let section) = place(ofSymbol: index) else {
+      return symbol.st_value..<symbol.st_value
+    }
+    let end = sections[section].size
+    return symbol.st_value..<(symbol.st_value + min(symbol.st_size, end - symbol.st_value))
   }
 
   /// What a group is called: its symbol, or the section that its symbol stands for.

@@ -249,6 +249,7 @@ struct FixUp {
     guard before.offset + before.size == after.offset,
       before.address &+ before.size != after.address,
       before.size > 8 || !linked.roles[aim].isState,
+      linked.roles[aim] != .mergedStrings, linked.roles[aim] != .mergedConstants,
       role != .text || code.load(fromByteOffset: max(0, Int(relocation.r_offset) - 2), as: UInt8.self) == 0x8D
     else { return }
     throw LinkError(
