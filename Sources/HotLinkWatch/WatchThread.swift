@@ -76,7 +76,8 @@ final class WatchThread: Sendable {
       // SOUND: passRetained above, taken exactly once, here.
       guard let context else { return nil }
       WatchThread.nameThisThread()
-      Unmanaged<Passage>.fromOpaque(context).takeRetainedValue().loop.run()
+      let passage = Unmanaged<Passage>.fromOpaque(context).takeRetainedValue()
+      withExtendedLifetime(passage) { passage.loop.run() }
       return nil
     }, passage.toOpaque())
     guard failure == 0 else {

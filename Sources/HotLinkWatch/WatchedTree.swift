@@ -217,7 +217,7 @@ final class WatchedTree {
           let isInTree = watches[spelling] == old
           roots[index].filePath = isInTree ? spelling.appending(name) : path
         }
-        if rootNames[watch, default: [:]][name] == nil { rootNames[watch]?[name] = index }
+        rootNames[watch, default: [:]][name] = rootNames[watch]?[name] ?? index
         roots[index].isNameWatched = true
       } catch .noSuchFileOrDirectory, .notDirectory, .permissionDenied {
         continue  // its coming back is found by polling
