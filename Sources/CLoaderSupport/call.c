@@ -2,6 +2,8 @@
 #include "CLoaderSupport.h"
 #include <unistd.h>
 
+extern void __cxa_finalize(void *);
+
 void hl_call_frame(const void *function, hl_frame *frame) {
   ((void (*)(hl_frame *))function)(frame);
 }
@@ -12,4 +14,5 @@ int hl_call_main(const void *function, int argc, char **argv, char **envp) {
   return ((int (*)(int, char **, char **))function)(argc, argv, envp);
 }
 void hl_call_void(const void *function) { ((void (*)(void))function)(); }
+void hl_run_exit_handlers(const void *dso) { __cxa_finalize((void *)dso); }
 char **hl_environment(void) { return environ; }

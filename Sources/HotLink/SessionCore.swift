@@ -347,5 +347,6 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     source?.stop()
     work.notify()
     thread?.join()
+    linked.finish()
   }
 }

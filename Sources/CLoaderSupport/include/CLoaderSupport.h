@@ -74,6 +74,8 @@ void hl_call_frame(const void *function, hl_frame *frame);
 void hl_call_initialiser(const void *function, int argc, char **argv, char **envp);
 int hl_call_main(const void *function, int argc, char **argv, char **envp);
 void hl_call_void(const void *function);
+// Runs and forgets the handlers registered for a __dso_handle (Itanium C++ ABI: __cxa_finalize).
+void hl_run_exit_handlers(const void *dso);
 char **hl_environment(void);
 
 // ---- the process's own loader ----

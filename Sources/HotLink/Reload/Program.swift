@@ -290,6 +290,30 @@ final class Program: @unchecked Sendable {
     return pins
   }
 
+  // MARK: end
+
+  /// Runs the destructors and finalisers of linked code. What the process still refers to stays mapped.
+  func finish() {
+    guard generation.number > 0 else { return }
+    for unit in units.reversed() {
+      guard let version = unit.version else { continue }
+      for symbol in InitialiserPlan.finalisers(of: version.object) {
+        if let address = version.linked.address(ofSymbol: symbol) { call(address) }
+      }
+    }
+    hl_run_exit_handlers(space.got.start.pointer)
+    if Program.outliving.contains(where: { space.names.find($0) != nil }) {
+      space.arena.keepForever()
+    }
+  }
+
+  /// Names by which linked code hands its addresses to something that outlives a session.
+  private static let outliving = [
+    "atexit", "pthread_create", "signal", "sigaction", "swift_addNewDSOImage", "thrd_create",
+    "_ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE",
+    "__cxa_thread_atexit", "__cxa_thread_atexit_impl", "pthread_key_create", "at_quick_exit",
+  ]
+
   private static let fibreFunctions = [
     "swapcontext", "makecontext", "make_fcontext", "jump_fcontext",
   ]

@@ -64,9 +64,21 @@ struct InitialiserPlan {
 
   /// The functions that `.init_array` and `.ctors` name, in the order they run: lower priorities first.
   static func entries(of object: ObjectFile) -> [Int] {
+    functions(of: object, in: ".init_array", ".ctors", .initArray, .constructors)
+  }
+
+  /// The functions that `.fini_array` and `.dtors` name, in the order they run.
+  static func finalisers(of object: ObjectFile) -> [Int] {
+    functions(of: object, in: ".fini_array", ".dtors", .finiArray, .destructors).reversed()
+  }
+
+  private static func functions(
+    of object: ObjectFile, in array: StaticString, _ legacy: StaticString,
+    _ arrayRole: SectionRole, _ legacyRole: SectionRole
+  ) -> [Int] {
     let tables = object.relocationSections.filter {
       let name = object.name(ofSection: Int(object.sections[$0].info))
-      return name.hasPrefix(".init_array") || name.hasPrefix(".ctors")
+      return name.hasPrefix(array) || name.hasPrefix(legacy)
     }
     guard !tables.isEmpty else { return [] }
     var found: [(priority: Int, order: Int, symbol: Int)] = []
@@ -74,8 +86,8 @@ struct InitialiserPlan {
     let finder = CodeSymbols(object)
     for list in tables {
       let section = Int(object.sections[list].info)
-      guard roles[section] == .initArray || roles[section] == .constructors else { continue }
-      let isReversed = roles[section] == .constructors
+      guard roles[section] == arrayRole || roles[section] == legacyRole else { continue }
+      let isReversed = roles[section] == legacyRole
       let priority = InitialiserOrder.priority(object.name(ofSection: section))
       let relocations = object.relocations(inSection: list)
       for index in 0..<relocations.count {

@@ -76,6 +76,7 @@ struct StatePlan {
     let found = map.atoms.map(find)
     if role.isThreadLocal { return try planThreadLocal(section, map, found) }
     if isUnkept { return markMoved(map, found) }
+    if keepIdentical(section, map) { return }
     if try keepWhole(section, map, found) { return }
     guard found.contains(where: { $0 != nil }) || !role.isState else {
       return markNew(section, map)
@@ -144,6 +145,26 @@ struct StatePlan {
   }
 
   // MARK: whole
+
+  /// Literals and names that no symbol marks: the same bytes stay where they are.
+  private mutating func keepIdentical(_ section: Int, _ map: DataMap) -> Bool {
+    guard let old, !roles[section].isState, !object.sections[section].isWritable,
+      !map.atoms.contains(where: { $0.symbol != nil }),
+      let bytes = object.contents(ofSection: section),
+      relocations.isEmpty(section, 0, object.sections[section].size)
+    else { return false }
+    let name = object.name(ofSection: section)
+    for twin in old.object.sections.indices
+    where old.object.name(ofSection: twin) == name && old.linked.roles[twin] == roles[section] {
+      guard old.linked.pieces[twin] == nil, old.linked.addresses[twin] != 0,
+        let before = old.object.contents(ofSection: twin), before.hash == bytes.hash,
+        before.count == bytes.count
+      else { continue }
+      placements[section] = .whole(address: old.linked.addresses[twin], place: nil)
+      return true
+    }
+    return false
+  }
 
   private mutating func keepWhole(_ section: Int, _ map: DataMap, _ found: [Variable?]) throws
     -> Bool

@@ -40,7 +40,9 @@ struct Run: ParsableCommand {
       try session.start()
       let address = try session.address(of: entry)
       let vector = CommandLineVector(options.arguments)
-      Glibc.exit(hl_call_main(address, vector.count, vector.pointers, hl_environment()))
+      let status = hl_call_main(address, vector.count, vector.pointers, hl_environment())
+      // exit runs the program's handlers and finalisers; the session must outlive them.
+      withExtendedLifetime(session) { Glibc.exit(status) }
     } catch let refusal as Refusal {
       reporter.failed(refusal)
     } catch let error as LinkError {

@@ -74,6 +74,8 @@ struct Watch: ParsableCommand {
       let count = loop.run()
       if let finish { hl_call_void(try session.address(of: finish)) }
       reporter.stopped(frames: count)
+      // Its finalisers run here; handlers that code registered with atexit, in exit.
+      withExtendedLifetime(session) {}
     } catch let refusal as Refusal {
       reporter.refused(refusal)
       throw ExitCode(RunnerExit.badInput)
@@ -84,7 +86,6 @@ struct Watch: ParsableCommand {
       reporter.say("error: \(error)")
       throw ExitCode(RunnerExit.cannotReach)
     }
-    // Linked code may have registered handlers with atexit; it stays mapped until they have run.
     Glibc.exit(RunnerExit.accepted)
   }
 }

@@ -119,6 +119,12 @@ package final class Arena: @unchecked Sendable {
     if allocation.kind == .text { try backing.seal(allocation.range) }
   }
 
+  /// Leaves everything mapped for the rest of the process.
+  package func keepForever() {
+    window.mustStay = true
+    backing.mustStay = true
+  }
+
   /// Bytes handed out of each kind.
   package func used(_ kind: Kind) -> UInt64 { regions[kind.rawValue].allocator.used }
 
