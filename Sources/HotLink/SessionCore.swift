@@ -9,7 +9,7 @@ internal import SystemPackage
 package final class SessionCore: LazyResolver, @unchecked Sendable {
   struct State {
     var handler: (@Sendable (SessionEvent) -> Void)?
-    var undefinedCall: (@Sendable (String) -> UnsafeRawPointer?)?
+    var undefinedCall: (@Sendable (String) -> Address?)?
     var generation: Generation
     /// Read and not yet linked, by unit name.
     var pending: [String: Pending] = [:]
@@ -159,10 +159,10 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       where linked.object.name(ofSymbol: index).string == name {
         guard let address = linked.address(ofSymbol: index), linked.kind(ofSymbol: index) != .none,
           let place = linked.section(ofSymbol: index),
-          !place.isThreadLocal, let start = Address(address).pointer
+          !place.isThreadLocal
         else { continue }
-        return [UInt8](
-          UnsafeRawBufferPointer(start: start, count: linked.object.extent(ofSymbol: index).count))
+        return self.linked.space.arena.bytes(
+          at: Address(address), count: linked.object.extent(ofSymbol: index).count)
       }
     }
     return nil
@@ -321,7 +321,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     linking.unlock()
     if let answer { return answer }
     let handler = state.withLock { $0.undefinedCall }
-    if let address = handler?(name.string) { return Address(address).value }
+    if let address = handler?(name.string) { return address.value }
     hl_fatal("call of undefined function", name.string)
   }
 

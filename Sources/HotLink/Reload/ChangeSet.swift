@@ -146,7 +146,8 @@ struct ChangeSet {
   }
 
   /// Slots of functions that nobody defines any more: they lead to the lazy resolver.
-  func slotsToClear(_ set: LinkedSet, _ old: SymbolTable, _ space: LinkSpace) -> [SlotTable.Change] {
+  func slotsToClear(_ set: LinkedSet, _ old: SymbolTable, _ space: LinkSpace) -> [SlotTable.Change]
+  {
     var changes: [SlotTable.Change] = []
     for unit in linked.map(\.unit) + removedUnits {
       guard let version = unit.version else { continue }

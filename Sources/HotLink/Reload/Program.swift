@@ -4,8 +4,6 @@
 //               shared is written, and a refusal leaves no trace
 //     publish   at the host's safe point: carry data, store the table pointer once, start what is new
 //     retire    recycle what nobody can be inside of
-internal import CLoaderSupport
-internal import Glibc
 internal import LoaderEngine
 
 /// The units of a session and what is linked of them. Its owner serialises.
@@ -26,12 +24,13 @@ final class Program: @unchecked Sendable {
   private var memberOrder: [String] = []
   let retirement = Retirement()
   private var fixedConstantBytes: UInt64 = 0
-  private let arguments: ProgramArguments
+  private let arguments: ArgumentVector
+  private var hasFinished = false
 
   init(tag: UInt32, backing: Arena.BackingChoice, options: Options) throws(LinkError) {
     space = try LinkSpace(backing, tag: tag)
     self.options = options
-    arguments = ProgramArguments(options.arguments)
+    arguments = ArgumentVector(options.arguments)
     generation = Generation(number: 0, table: .empty, space: space)
   }
 
@@ -71,7 +70,9 @@ final class Program: @unchecked Sendable {
     let clock = Stopwatch()
     var inputs = ChangeSet(self, changes)
     for object in inputs.objects {
-      for library in SwiftRuntime.autolinkedLibraries(object) { try? space.host.open(library: library) }
+      for library in SwiftRuntime.autolinkedLibraries(object) {
+        try? space.host.open(library: library)
+      }
     }
     var unkept: [UInt32: Set<Int>] = [:]
     while true {
@@ -118,7 +119,9 @@ final class Program: @unchecked Sendable {
       // Units outside the change that must see what moved or went.
       if generation.number > 0,
         try inputs.addDependents(of: set, generation.table, units, space)
-      { continue }
+      {
+        continue
+      }
       return try finish(inputs, plans, set, registers, planning, clock.microseconds)
     }
   }
@@ -170,7 +173,8 @@ final class Program: @unchecked Sendable {
       }
     }
     for unit in inputs.removedUnits {
-      report.removed += unit.version.map { FunctionContents($0.object).fingerprints.keys.sorted() } ?? []
+      report.removed +=
+        unit.version.map { FunctionContents($0.object).fingerprints.keys.sorted() } ?? []
     }
     let prepared = PreparedReload(
       set: set, members: members, removedUnits: inputs.removedUnits, report: report)
@@ -258,6 +262,7 @@ final class Program: @unchecked Sendable {
   }
 
   private func start(_ prepared: PreparedReload) {
+    if generation.number == 1 { finishAtExit() }
     for address in prepared.runtimeInitialisers { call(address) }
     for member in prepared.members {
       for symbol in member.initialisers {
@@ -267,8 +272,7 @@ final class Program: @unchecked Sendable {
   }
 
   private func call(_ address: UInt64) {
-    guard let pointer = Address(address).pointer else { return }
-    hl_call_initialiser(pointer, arguments.count, arguments.vector, hl_environment())
+    LinkedCode.initialise(Address(address), arguments)
   }
 
   private func retire() -> [Pin] {
@@ -295,16 +299,28 @@ final class Program: @unchecked Sendable {
   /// Runs the destructors and finalisers of linked code. What the process still refers to stays mapped.
   func finish() {
     guard generation.number > 0 else { return }
+    runFinalisers()
+    LinkedCode.runExitHandlers(of: space.got.start)
+    if Program.outliving.contains(where: { space.names.find($0) != nil }) {
+      space.arena.keepForever()
+    }
+  }
+
+  /// `.fini_array` of all units, once.
+  private func runFinalisers() {
+    guard !hasFinished else { return }
+    hasFinished = true
     for unit in units.reversed() {
       guard let version = unit.version else { continue }
       for symbol in InitialiserPlan.finalisers(of: version.object) {
         if let address = version.linked.address(ofSymbol: symbol) { call(address) }
       }
     }
-    hl_run_exit_handlers(space.got.start.pointer)
-    if Program.outliving.contains(where: { space.names.find($0) != nil }) {
-      space.arena.keepForever()
-    }
+  }
+
+  /// Has the finalisers run at the process's exit, after handlers that linked code registers.
+  private func finishAtExit() {
+    LinkedCode.atExit { [weak self] in self?.runFinalisers() }
   }
 
   /// Names by which linked code hands its addresses to something that outlives a session.
@@ -317,30 +333,4 @@ final class Program: @unchecked Sendable {
   private static let fibreFunctions = [
     "swapcontext", "makecontext", "make_fcontext", "jump_fcontext",
   ]
-}
-
-/// argc and argv for initialisers and `main`, alive as long as the program.
-final class ProgramArguments: @unchecked Sendable {
-  let vector: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
-  let count: Int32
-
-  init(_ arguments: [String]) {
-    count = Int32(arguments.count)
-    vector = .allocate(capacity: arguments.count + 1)
-    for (index, argument) in arguments.enumerated() { vector[index] = strdup(argument) }
-    vector[arguments.count] = nil
-  }
-}
-
-/// Microseconds since it was made. Linux: `CLOCK_MONOTONIC`.
-struct Stopwatch {
-  private let start = Stopwatch.now()
-
-  static func now() -> UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
-  }
-
-  var microseconds: Double { Double(Stopwatch.now() - start) / 1000 }
 }

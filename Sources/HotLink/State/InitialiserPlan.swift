@@ -159,8 +159,8 @@ struct InitialiserUses {
         }
         let name = object.name(ofSymbol: variable)
         if name.hasPrefix("_ZGV") { continue }
-        for range in ranges where relocation.r_offset >= range.start && relocation.r_offset < range.end
-        {
+        for range in ranges
+        where relocation.r_offset >= range.start && relocation.r_offset < range.end {
           table[range.symbol, default: []].insert(variable)
         }
       }

@@ -1,6 +1,5 @@
 // `hotlink watch build/ --entry tick`: a loop that calls the entry and picks up new code between frames.
 import ArgumentParser
-import CLoaderSupport
 import Glibc
 import HotLink
 import HotLinkWatch
@@ -70,9 +69,9 @@ struct Watch: ParsableCommand {
         .watching(paths.map { FilePath($0) }, settle: .milliseconds(settle)))
       try session.start()
       let loop = try FrameLoop(session, entry: entry, hz: hz, limit: frames)
-      if let initialise { hl_call_void(try session.address(of: initialise)) }
+      if let initialise { LinkedCode.call(try session.address(of: initialise)) }
       let count = loop.run()
-      if let finish { hl_call_void(try session.address(of: finish)) }
+      if let finish { LinkedCode.call(try session.address(of: finish)) }
       reporter.stopped(frames: count)
       // Its finalisers run here; handlers that code registered with atexit, in exit.
       withExtendedLifetime(session) {}
