@@ -16,6 +16,8 @@ public final class Session: Sendable {
   public struct Options: Sendable {
     /// An undefined function fails the reload instead of being reported when it is called.
     public var isStrict = false
+    /// Link each unit when one of its functions is first called, where that is possible.
+    public var isLazy = false
     /// Link although symbols are missing; for looking, not for running.
     public var allowUndefined = false
     /// What initialisers and `main` get as argv.

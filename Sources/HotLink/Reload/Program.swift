@@ -10,6 +10,8 @@ internal import LoaderEngine
 final class Program: @unchecked Sendable {
   struct Options {
     var isStrict = false
+    /// Units are linked when they are needed.
+    var isLazy = false
     var allowUndefined = false
     var arguments: [String] = []
   }
@@ -22,6 +24,7 @@ final class Program: @unchecked Sendable {
   private var comdatOwners: [SymbolID: UInt32] = [:]
   private var members: [String: ObjectFile] = [:]
   private var memberOrder: [String] = []
+  private var lazyUnits = LazyUnits()
   let retirement = Retirement()
   private var fixedConstantBytes: UInt64 = 0
   private let arguments: ArgumentVector
@@ -69,6 +72,11 @@ final class Program: @unchecked Sendable {
   private func link(_ changes: [UnitChange]) throws -> PreparedReload {
     let clock = Stopwatch()
     var inputs = ChangeSet(self, changes)
+    var base = generation.table
+    var waiting = lazyUnits
+    if generation.number == 0, options.isLazy {
+      try setAside(&inputs, &waiting, &base)
+    }
     for object in inputs.objects {
       for library in SwiftRuntime.autolinkedLibraries(object) {
         try? space.host.open(library: library)
@@ -77,7 +85,8 @@ final class Program: @unchecked Sendable {
     var unkept: [UInt32: Set<Int>] = [:]
     while true {
       try pullMembers(into: &inputs)
-      let base = inputs.tableWithoutChangedUnits(generation.table)
+      pullWaiting(into: &inputs, &waiting)
+      let table = inputs.tableWithoutChangedUnits(base, space)
       let owners = inputs.comdatOwners(comdatOwners, space)
       var planning = 0.0
       var plans: [StatePlan] = []
@@ -106,7 +115,7 @@ final class Program: @unchecked Sendable {
       let set: LinkedSet
       do {
         set = try ObjectLinker.link(
-          linkInputs, against: base, in: space, options: linkOptions(inputs, owners))
+          linkInputs, against: table, in: space, options: linkOptions(inputs, owners))
       } catch {
         // A reference that could mean either of two constants: keep this section in one piece.
         guard case .ambiguous(_, let section, _) = error.reason,
@@ -122,7 +131,9 @@ final class Program: @unchecked Sendable {
       {
         continue
       }
-      return try finish(inputs, plans, set, registers, planning, clock.microseconds)
+      let prepared = try finish(inputs, plans, set, registers, planning, clock.microseconds)
+      prepared.waiting = waiting
+      return prepared
     }
   }
 
@@ -167,6 +178,7 @@ final class Program: @unchecked Sendable {
       if generation.number > 0, !isSame {
         let old = unit.version.map { FunctionContents($0.object) }
         let functions = FunctionContents(object).compared(to: old ?? FunctionContents.none)
+        report.verdicts += initialisers.remarks(functions.changed, object, unit.name)
         report.changed += functions.changed
         report.added += functions.added
         report.removed += functions.removed
@@ -199,6 +211,52 @@ final class Program: @unchecked Sendable {
     where unitByName[name]?.version == nil && !inputs.contains(name) {
       if let object = members[name] { inputs.add(makeUnit(name), object) }
     }
+  }
+
+  /// Before the first link: units that can wait are known by their symbols only.
+  private func setAside(
+    _ inputs: inout ChangeSet, _ waiting: inout LazyUnits, _ table: inout SymbolTable
+  ) throws(LinkError) {
+    var draft = SymbolTable.Draft(from: table)
+    for (unit, object) in inputs.setAside(where: LazyUnits.canWait) {
+      try waiting.add(unit, object, to: &draft, space, name: name(ofUnit:))
+    }
+    table = draft.table
+  }
+
+  /// Units of the change that waited, and units whose data the change refers to.
+  private func pullWaiting(into inputs: inout ChangeSet, _ waiting: inout LazyUnits) {
+    guard !waiting.isEmpty else { return }
+    for unit in inputs.linked.map(\.unit) + inputs.removedUnits {
+      guard let known = waiting.waiting[unit.id] else { continue }
+      waiting.remove(unit.id)
+      inputs.noteWaiting([known])
+    }
+    let pulled = waiting.pull(for: inputs.objects, space)
+    inputs.noteWaiting(pulled)
+    for (unit, object) in pulled { inputs.add(unit, object) }
+  }
+
+  func isWaiting(_ unit: Unit) -> Bool { lazyUnits.waiting[unit.id] != nil }
+  var allUnitNames: [String] {
+    units.filter { $0.version != nil || isWaiting($0) }.map(\.name)
+  }
+
+  /// Links the waiting unit that defines a function, now, in the current generation.
+  ///
+  /// - Returns: whether there was one.
+  func linkWaiting(for symbol: SymbolID) throws(Refusal) -> Bool {
+    guard let definition = generation.table[symbol],
+      let found = lazyUnits.waiting[definition.unit]
+    else { return false }
+    let prepared = try prepare([UnitChange(name: found.unit.name, object: found.object)])
+    do {
+      let table = try prepared.set.commit()
+      space.slots.publish(prepared.set.slotChanges)
+      generation.extend(table)
+      takeOver(prepared)
+    } catch { throw Refusal(unit: found.unit.name, reason: .link(error)) }
+    return true
   }
 
   func makeUnit(_ name: String) -> Unit {
@@ -238,12 +296,14 @@ final class Program: @unchecked Sendable {
     report.publishedAt = Stopwatch.now()
     start(prepared)
     old.retire()
+    prepared.members = []
     report.pins = retire()
     report.pinnedBytes = report.pins.reduce(0) { $0 + $1.bytes }
     return report
   }
 
   private func takeOver(_ prepared: PreparedReload) {
+    lazyUnits = prepared.waiting
     for (id, owner) in prepared.set.comdatOwners { comdatOwners[id] = owner }
     for unit in prepared.removedUnits {
       if let version = unit.version { supersede(unit, version) }
@@ -279,17 +339,17 @@ final class Program: @unchecked Sendable {
     if generation.number == 1 { fixedConstantBytes = space.arena.used(.constants) }
     retirement.usesFibres = Program.fibreFunctions.contains { space.names.find($0) != nil }
     var pins = retirement.collect(stubs: space.arena.stubs)
-    let waiting = pins.reduce(0) { $0 + $1.bytes }
-    let constants = space.arena.used(.constants)
-    let recyclable = units.reduce(UInt64(0)) {
-      $0 + ($1.version.map { $0.group.isPermanent ? 0 : $0.group.tied?.range.size ?? 0 } ?? 0)
+    // What is not tied to code that can go: literals and constants, for ever.
+    let held = space.arena.used(.constants)
+    var recyclable = pins.reduce(UInt64(0)) { $0 + $1.tiedBytes }
+    for unit in units {
+      if let group = unit.version?.group, !group.isPermanent {
+        recyclable += group.tied?.range.size ?? 0
+      }
     }
-    if constants > fixedConstantBytes + recyclable {
+    if held > fixedConstantBytes + recyclable {
       pins.append(
-        Pin(
-          unit: "", bytes: constants - fixedConstantBytes - min(recyclable, constants),
-          reason: .constants))
-      _ = waiting
+        Pin(unit: "", bytes: held - fixedConstantBytes - recyclable, reason: .constants))
     }
     return pins
   }

@@ -51,7 +51,10 @@ final class Retirement {
         continue
       }
       kept.append(entry)
-      pins.append(Pin(unit: entry.unit, bytes: entry.group.size, reason: reason))
+      pins.append(
+        Pin(
+          unit: entry.unit, bytes: entry.group.size, reason: reason,
+          tiedBytes: entry.group.tied?.range.size ?? 0))
     }
     entries = kept
     return pins

@@ -41,7 +41,7 @@ struct Watch: ParsableCommand {
   @Option(name: .customShort("l"), help: "Library to open in the process first, as for a linker.")
   var libraries: [String] = []
 
-  @Flag(help: "Link every unit before the first frame (the default until a unit can wait).")
+  @Flag(help: "Link every unit before the first frame, not when it is first called.")
   var eager = false
 
   @Flag(help: "Refuse undefined functions at once instead of when they are called.")
@@ -60,6 +60,7 @@ struct Watch: ParsableCommand {
     StopRequest.install()
     var options = Session.Options()
     options.isStrict = strict
+    options.isLazy = !eager
     options.libraries = libraries
     options.arguments = ["hotlink"] + paths
     do {
