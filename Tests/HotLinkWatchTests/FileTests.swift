@@ -25,6 +25,8 @@ extension Watching {
       "ld -r ready.o -o build/x.o",
       "objcopy ready.o build/x.o",
       "clang -c f.c -o build/x.o",
+      // Unchanged code would not do: swiftc leaves an equal output as it is.
+      "echo \"public let v = $(date +%s%N)\" > f.swift && swiftc -c f.swift -o build/x.o",
       "cp ready.o build/x.o",
       "cat ready.o > build/x.o",
       "cp ready.o t && mv t build/x.o",
@@ -89,11 +91,29 @@ extension Watching {
       let watcher = try shop.watch()
       let begin = monotonic()
       let writer = try Writer(shop.file("x.o"))
+      try writer.write()
       let received = try watcher.next()
       #expect(received.batch.written == [shop.file("x.o")])
       #expect((200_000_000..<500_000_000).contains(received.moment - begin))
       try writer.close()
       #expect(try watcher.next().batch.written == [shop.file("x.o")])
+    }
+
+    @Test func `An open empty file is an output to come, however quiet`() throws {
+      let watcher = try shop.watch()
+      let writer = try Writer(shop.file("x.o"))
+      try Writer(shop.file("y.o")).close()
+      #expect(watcher.poll(within: .milliseconds(500)) == nil)
+      try writer.write()
+      try writer.close()
+      #expect(try watcher.next().batch.written == ["y.o", "x.o"].map(shop.file))
+    }
+
+    @Test func `A slow assembler holds back what was finished meanwhile`() throws {
+      try shop.run("awk 'BEGIN { for (; i < 400000; i++) print \"f\" i \": call f\" i }' > big.s")
+      let watcher = try shop.watch()
+      try shop.run("as big.s -o build/x.o & sleep 0.1; cp ready.o build/y.o")
+      #expect(try watcher.next().batch.written == ["y.o", "x.o"].map(shop.file))
     }
 
     @Test func `A writer without end holds the others back for five seconds`() throws {
