@@ -100,7 +100,14 @@ final class Program: @unchecked Sendable {
           elsewhere: { inputs.variableElsewhere($0, unit) })
         planning += start.microseconds
         plans.append(plan)
-        linkInputs.append(LinkInput(object: object, unit: unit.id, placements: plan.placements))
+        var input = LinkInput(object: object, unit: unit.id, placements: plan.placements)
+        if let old = unit.version {
+          input.identities =
+            old.object === object
+            ? old.linked.identities
+            : ClosureMatching(object, old: old, generation: generation.number).identities
+        }
+        linkInputs.append(input)
       }
       let registers = zip(linkInputs, plans).contains { input, _ in
         input.object.sections.indices.contains {

@@ -276,7 +276,7 @@ struct FixUp {
       id = space.names.intern("\u{1}module")
     } else if id == .none {
       id = space.localID(
-        unit: linked.unit, name: linked.object.name(ofSymbol: relocation.symbol),
+        unit: linked.unit, name: linked.object.name(ofSymbol: relocation.symbol).string,
         ordinal: relocation.symbol)
     }
     let (entry, isNew) = try space.got.entry(id, use)
