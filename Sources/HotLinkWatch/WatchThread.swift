@@ -55,11 +55,8 @@ final class WatchThread: Sendable {
         return running
       })
     else { return }
-<<<<<<< HEAD
-=======
     // A forked child has the record of the thread, but not the thread.
     guard ending.process == getpid() else { return }
->>>>>>> watch
     try? ending.stopSignal.close()  // the other end becomes readable: POLLHUP
     if pthread_equal(ending.thread, pthread_self()) != 0 {
       pthread_detach(ending.thread)

@@ -12,12 +12,7 @@ extension Watching {
     init() throws { shop = try Workshop() }
 
     @Test func `The first batch lists every file, sorted`() throws {
-<<<<<<< HEAD
-      try shop.run(
-        "cd build && mkdir -p a/b .h && touch z.o a/y.o a/b/x.a a.o .h/h.o n.d n.o.tmp o")
-=======
       try shop.run("cd build && mkdir -p a/b .h && touch z.o a/y.o a/b/x.a a.o .h/h.o n.d n.o.t o")
->>>>>>> watch
       let watcher = try shop.watch()
       #expect(watcher.first.isComplete)
       #expect(watcher.first.removed.isEmpty)
@@ -81,13 +76,7 @@ extension Watching {
       #expect(received.batch.noticedAt >= closed && received.batch.noticedAt <= received.moment)
     }
 
-<<<<<<< HEAD
-    @Test func `A file being written holds back the others, in the order of their last write`()
-      throws
-    {
-=======
     @Test func `A file being written holds back the others, in order of last writes`() throws {
->>>>>>> watch
       let watcher = try shop.watch()
       let writer = try Writer(shop.file("x.o"))
       for name in ["a.o", "b.o", "a.o"] { try Writer(shop.file(name)).close() }
