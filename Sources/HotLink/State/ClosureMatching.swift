@@ -14,8 +14,9 @@ struct PositionalName: Hashable {
 
   init?(_ name: String) {
     let text = Array(name.utf8)
-    guard let found = PositionalName.swift(text) ?? PositionalName.clang(text)
-      ?? PositionalName.itanium(text)
+    guard
+      let found = PositionalName.swift(text) ?? PositionalName.clang(text)
+        ?? PositionalName.itanium(text)
     else { return nil }
     self = found
   }
