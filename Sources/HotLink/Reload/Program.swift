@@ -193,6 +193,11 @@ final class Program: @unchecked Sendable {
         report.removed += functions.removed
       }
     }
+    for id in set.options.keptCommons.keys.sorted() where set.definition(of: id)?.isCommon == true {
+      let unit = set.definition(of: id).map { name(ofUnit: $0.unit) } ?? ""
+      report.verdicts.append(
+        Verdict(unit: unit, symbol: space.names[id].string, fate: .kept))
+    }
     for unit in inputs.removedUnits {
       report.removed +=
         unit.version.map { FunctionContents($0.object).fingerprints.keys.sorted() } ?? []
