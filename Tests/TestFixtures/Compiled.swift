@@ -1,6 +1,6 @@
 // Sources into objects, by the compilers people use. An object is made at first use and kept in a
 // temporary folder, by a hash of source, flags and compiler: a second process or run finds it there.
-import Foundation
+package import Foundation
 
 /// A compiler that makes objects.
 package enum Compiler: String, CaseIterable, Sendable, Codable {
@@ -36,6 +36,8 @@ package enum Compiler: String, CaseIterable, Sendable, Codable {
 /// A command that did not end with success.
 package struct CommandFailure: Error, CustomStringConvertible {
   package var description: String
+
+  package init(description: String) { self.description = description }
 }
 
 package enum Compiled {

@@ -9,11 +9,12 @@ package enum FixtureSource {
     static __thread int depth;
     extern int other(int);
     static int helper(int x) { return x + counter; }
-    int (*table[])(int) = { helper, other };
+    int tick(int n);
+    int (*table[])(int) = { helper, tick };
     int tick(int n) {
       counter += n;
       depth++;
-      return helper(n) + other(n) + tuned + table[n & 1](n) + greeting[0];
+      return helper(n) + other(n) + tuned + table[0](n) + greeting[0];
     }
     """
 
@@ -38,7 +39,8 @@ package enum FixtureSource {
       animals.reduce(0) { $0 + $1.legs() }
     }
     @_cdecl("swift_tick") public func swiftTick() -> Int {
-      total += sum([Dog(), Bird()])
+      let animals: [any Animal] = [Dog(), Bird()]
+      total += sum(animals)
       return total
     }
     """
