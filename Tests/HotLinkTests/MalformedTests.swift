@@ -65,7 +65,7 @@ struct MalformedTests {
   }
 
   /// What to give in the environment to see one death where a debugger can: family, subject, manner,
-  /// seed and number, as a failing run prints them.
+  /// seed, number and how many from there, as a failing run prints them.
   static let replay = ProcessInfo.processInfo.environment["HOTLINK_REPLAY"]?
     .split(separator: " ").map(String.init)
 
@@ -78,6 +78,7 @@ struct MalformedTests {
       manner: try #require(Breakage.Manner(rawValue: words[2])),
       seed: try #require(UInt64(words[3])))
     let number = try #require(Int(words[4]))
-    try breakage.run(from: number, progress: "/dev/shm/hotlink.replay", count: 1)
+    let count = words.count > 5 ? Int(words[5]) ?? 1 : 1
+    try breakage.run(from: number, progress: "/dev/shm/hotlink.replay", count: count)
   }
 }

@@ -126,7 +126,7 @@ struct FunctionFinder {
     guard let found = sorted.last(where: { object.symbols[$0].st_value <= offset }) else {
       return nil
     }
-    let symbol = object.symbols[found]
-    return (symbol.st_value, symbol.st_value + symbol.st_size)
+    let extent = object.extent(ofSymbol: found)
+    return (extent.lowerBound, extent.upperBound)
   }
 }

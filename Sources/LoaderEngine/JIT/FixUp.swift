@@ -111,7 +111,6 @@ struct FixUp {
       guard type < X86_64.typeCount, let formula = rows.formulas[type] else {
         throw unsupported(relocation)
       }
-      if formula == .none || formula == .descriptorCall { continue }
       let field = rows.fields[type]
       // GATE: no unchecked offset past here.
       guard relocation.r_offset <= size, UInt64(field.width) <= size - relocation.r_offset,
@@ -123,6 +122,7 @@ struct FixUp {
             structure: "relocation in \(linked.object.name(ofSection: section).string)",
             offset: relocation.r_offset, detail: "leaves its section or names no symbol"))
       }
+      if formula == .none || formula == .descriptorCall { continue }
       var to = place
       var at = start &+ relocation.r_offset
       if let pieces {
