@@ -104,7 +104,6 @@ struct FixUp {
       guard type < X86_64.typeCount, let formula = rows.formulas[type] else {
         throw unsupported(relocation)
       }
-      if formula == .none || formula == .descriptorCall { continue }
       let field = rows.fields[type]
       // Behind a zero word the unwinder reads nothing, and nothing was placed.
       if role == .unwind && relocation.r_offset >= size { continue }
@@ -118,6 +117,7 @@ struct FixUp {
             structure: "relocation in \(linked.object.name(ofSection: section).string)",
             offset: relocation.r_offset, detail: "leaves its section or names no symbol"))
       }
+      if formula == .none || formula == .descriptorCall { continue }
       var to = place
       var at = start &+ relocation.r_offset
       if let pieces {
