@@ -1,2 +1,5 @@
+// elf.h has to belong to one Clang module only, or its structures have two homes in Swift: this include
+// becomes an import of CLoaderSupport, and what libelf.h includes again is then empty.
+#include "../CLoaderSupport/include/CLoaderSupport.h"
 #include <gelf.h>
 #include <libelf.h>

@@ -105,6 +105,11 @@ enum Messages {
     "in \(site.file), section \(site.section) at +\(hex(site.offset)) (\(site.relocation))"
   }
 
+  /// Two digits a byte.
+  static func bytes(_ bytes: [UInt8]) -> String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  }
+
   static func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
 }
 
