@@ -8,8 +8,8 @@ internal import LoaderEngine
 struct InitialiserPlan {
   /// Symbol indices of functions to run, in order.
   private(set) var toRun: [Int] = []
-  /// Initialisers that were edited and do not run again.
-  private(set) var notRun: [String] = []
+  /// Names of all functions that initialise something in the unit.
+  private(set) var names: Set<String> = []
 
   init(
     _ object: ObjectFile, unit: String, old: ObjectFile?, newVariables: Set<Int>
@@ -22,6 +22,7 @@ struct InitialiserPlan {
     let oldNames = Set(InitialiserPlan.entries(of: old).map { old.name(ofSymbol: $0).string })
     let uses = InitialiserUses(object)
     let helpers = uses.functions.filter { InitialiserPlan.isHelper(object.name(ofSymbol: $0)) }
+    names = Set((entries + helpers).map { object.name(ofSymbol: $0).string })
     var ran: Set<Int> = []
     for helper in helpers where InitialiserPlan.standsAlone(object.name(ofSymbol: helper)) {
       let touched = uses.variables(of: helper)
@@ -51,6 +52,17 @@ struct InitialiserPlan {
       }
       toRun.append(entry)
     }
+  }
+
+  /// What became of initialisers: those that ran for new variables, and edited ones that did not.
+  func remarks(_ changed: [String], _ object: ObjectFile, _ unit: String) -> [Verdict] {
+    let run = Set(toRun.map { object.name(ofSymbol: $0).string })
+    return run.intersection(names).sorted().map {
+      Verdict(unit: unit, symbol: $0, fate: .initialised)
+    }
+      + changed.filter { names.contains($0) && !run.contains($0) }.map {
+        Verdict(unit: unit, symbol: $0, fate: .initialiserNotRun)
+      }
   }
 
   private static func refusal(
@@ -159,8 +171,8 @@ struct InitialiserUses {
         }
         let name = object.name(ofSymbol: variable)
         if name.hasPrefix("_ZGV") { continue }
-        for range in ranges where relocation.r_offset >= range.start && relocation.r_offset < range.end
-        {
+        for range in ranges
+        where relocation.r_offset >= range.start && relocation.r_offset < range.end {
           table[range.symbol, default: []].insert(variable)
         }
       }
