@@ -24,7 +24,8 @@ enum InspectedFile: String, CaseIterable, Sendable {
         #include <string>
         inline int &counter() { static int value = 1; return value; }
         std::string join(std::vector<std::string> parts) {
-          std::string all; for (auto &part : parts) all += part; counter()++; return all;
+          std::string all; for (auto &part : parts) all += part; counter()++;
+            parts.push_back(all); return all;
         }
         """
       return try Compiler.clangxx.object(
@@ -182,9 +183,9 @@ enum InspectedFile: String, CaseIterable, Sendable {
         theirs.append("\(match.1) \(match.2) \(match.3)")
       }
     }
-    #expect(theirs.count > 3)
+    #expect(theirs.count > 1)
     #expect(ours.groups.map { "\($0.section) \($0.signature) \($0.members.count)" } == theirs)
-    #expect(ours.groups.allSatisfy(\.comdat))
+    #expect(ours.groups.allSatisfy { $0.comdat })
     for member in ours.groups.flatMap(\.members) {
       #expect(ours.sections[member].flags.contains("G"))
     }
@@ -252,12 +253,12 @@ enum InspectedFile: String, CaseIterable, Sendable {
           #  type      flags  address  offset  size  entry  link  info  align  name
           0  NULL                 0x0     0x0   0x0      0     0     0      0
           1  PROGBITS  AX         0x0    0x40   0x5      0     0     0      1  .text
-          2  RELA      I          0x0    0xa8  0x18     24     5     1      8  .rela.text
+          2  RELA      I          0x0    0x98  0x18     24     5     1      8  .rela.text
           3  PROGBITS  WA         0x0    0x45   0x0      0     0     0      1  .data
           4  NOBITS    WA         0x0    0x45   0x0      0     0     0      1  .bss
           5  SYMTAB               0x0    0x48  0x48     24     6     1      8  .symtab
           6  STRTAB               0x0    0x90   0x5      0     0     0      1  .strtab
-          7  STRTAB               0x0    0xc0  0x31      0     0     0      1  .shstrtab
+          7  STRTAB               0x0    0xb0  0x31      0     0     0      1  .shstrtab
 
         symbols in .symtab: 3
           #  value  size  type    binding  visibility  section  name

@@ -85,12 +85,16 @@ struct Readelf {
         segments.append(segment)
       } else if inSymbols, let symbol = Self.symbol(line, versioned: isDynamicTable) {
         symbols.append(symbol)
-      } else if let match = line.wholeMatch(of: /\s*0x[0-9a-f]{8,16} \((\w+)\)(.*)/) {
+      } else if line.contains("("),
+        let match = line.wholeMatch(of: /\s*0x[0-9a-f]{8,16} \((\w+)\)(.*)/)
+      {
         dynamicTags.append(String(match.1))
         if match.1 == "NEEDED", let name = match.2.firstMatch(of: /\[(.+)\]/) {
           needed.append(String(name.1))
         }
-      } else if let match = line.wholeMatch(of: /\s*Build ID: (\w+)/) {
+      } else if line.contains("Build ID"),
+        let match = line.firstMatch(of: /Build ID: ([0-9a-f]+)/)
+      {
         buildID = String(match.1)
       } else if let relocation = Self.relocation(
         line, is64: is64, hasAddends: hasAddends, versioned: isDynamicTable)
@@ -100,15 +104,35 @@ struct Readelf {
     }
   }
 
+  // By hand and not by Regex where there may be a hundred thousand lines: that takes minutes.
+
+  /// `[ 1] .text  PROGBITS  0000000000000000 000040 000012 00  AX  0   0 16`; flags may be missing.
   private static func section(_ line: String) -> Section? {
-    let pattern =
-      /\s*\[ *(\d+)\] (.*?) +([A-Z0-9_+a-z]+) +([0-9a-f]{8,16}) ([0-9a-f]{6,}) ([0-9a-f]{6,}) ([0-9a-f]{2,})\s+([A-Za-z]*) +(\d+) +(\d+) +(\d+)\s*/
-    guard let match = line.wholeMatch(of: pattern) else { return nil }
+    let text = line.drop { $0 == " " }
+    guard text.first == "[", let end = text.firstIndex(of: "]"),
+      let index = Int(text[text.index(after: text.startIndex)..<end].drop { $0 == " " })
+    else { return nil }
+    let rest = text[text.index(after: end)...].replacing(
+      "SYMTAB SECTION INDICES", with: "SYMTAB_SHNDX")
+    var words = rest.split(separator: " ")
+    // The null section has no name, and no other line is this short.
+    guard words.count >= 8 else { return nil }
+    func take() -> Substring { words.removeLast() }
+    let align = decimal(take())
+    let info = decimal(take())
+    let link = decimal(take())
+    var flags = ""
+    if let last = words.last, last.contains(where: { $0.isUppercase || !$0.isHexDigit }) {
+      flags = String(take())
+    }
+    let entsize = hex(take())
+    let size = hex(take())
+    let offset = hex(take())
+    let address = hex(take())
+    let type = String(take())
     return Section(
-      index: Int(match.1) ?? -1, name: match.2.trimmingCharacters(in: .whitespaces),
-      type: String(match.3), flags: String(match.8), address: hex(match.4), offset: hex(match.5),
-      size: hex(match.6), link: decimal(match.9), info: decimal(match.10),
-      align: decimal(match.11), entsize: hex(match.7))
+      index: index, name: words.joined(separator: " "), type: type, flags: flags, address: address,
+      offset: offset, size: size, link: link, info: info, align: align, entsize: entsize)
   }
 
   private static func segment(_ line: String) -> Segment? {
@@ -123,25 +147,37 @@ struct Readelf {
       memorySize: hex(match.6), align: hex(match.10))
   }
 
+  /// `    7: 0000000000000000    25 FUNC    GLOBAL DEFAULT    1 name`
   private static func symbol(_ line: String, versioned: Bool) -> Symbol? {
-    let pattern =
-      /\s*\d+: ([0-9a-f]{8,16}) +(0x[0-9a-f]+|\d+) (\S+) +(\S+) +(\S+) +(?:\[.*?\] +)?(\S+) ?(.*)/
-    guard let match = line.wholeMatch(of: pattern) else { return nil }
-    let size = match.2.hasPrefix("0x") ? hex(match.2.dropFirst(2)) : decimal(match.2)
+    var words = line.split(separator: " ", maxSplits: 7)
+    guard words.count >= 7, words[0].last == ":", Int(words[0].dropLast()) != nil else {
+      return nil
+    }
+    // `[<other>: 88]` may stand before the section.
+    while words.count == 8, words[6].first == "[" || words[6].last == "]" {
+      words = words[..<6] + words[7].split(separator: " ", maxSplits: 1)
+    }
+    let size = words[2].hasPrefix("0x") ? hex(words[2].dropFirst(2)) : decimal(words[2])
     return Symbol(
-      name: name(match.7, versioned: versioned), value: hex(match.1), size: size,
-      type: String(match.3), binding: String(match.4), visibility: String(match.5),
-      section: String(match.6))
+      name: name(words.count > 7 ? words[7] : "", versioned: versioned), value: hex(words[1]),
+      size: size, type: String(words[3]), binding: String(words[4]),
+      visibility: String(words[5]), section: String(words[6]))
   }
 
   private static func relocation(
     _ line: String, is64: Bool, hasAddends: Bool, versioned: Bool
   ) -> Relocation? {
-    guard let match = line.wholeMatch(of: /([0-9a-f]{8,16}) +([0-9a-f]{8,16}) (\S+) *(.*)/) else {
-      return nil
+    let words = line.split(separator: " ", maxSplits: 3)
+    if words.count == 1, line.count == 16, let address = UInt64(line, radix: 16) {
+      // An address of a .relr section.
+      return Relocation(
+        offset: address, type: 8, typeName: "R_X86_64_RELATIVE", symbol: "", addend: nil)
     }
-    let info = hex(match.2)
-    var rest = match.4[...]
+    guard words.count >= 3, words[0].count >= 8, words[1].count >= 8, words[2].hasPrefix("R_"),
+      UInt64(words[0], radix: 16) != nil
+    else { return nil }
+    let info = hex(words[1])
+    var rest = words.count > 3 ? words[3].drop { $0 == " " } : ""
     var symbol = ""
     var addend: Int64?
     let hasSymbol = is64 ? info >> 32 != 0 : info >> 8 != 0
@@ -149,12 +185,12 @@ struct Readelf {
       // The symbol's value, its name, and the addend with a sign.
       guard let space = rest.firstIndex(of: " ") else { return nil }
       rest = rest[space...].drop { $0 == " " }
-      if hasAddends, let tail = rest.firstMatch(of: /^(.*) ([+-]) ([0-9a-f]+)$/) {
-        let magnitude = Int64(bitPattern: hex(tail.3))
-        addend = tail.2 == "-" ? 0 &- magnitude : magnitude
-        symbol = String(tail.1)
-      } else {
-        symbol = String(rest)
+      symbol = String(rest)
+      let tail = rest.split(separator: " ")
+      if hasAddends, tail.count >= 2, let sign = tail.dropLast().last, sign == "+" || sign == "-" {
+        let magnitude = Int64(bitPattern: hex(tail[tail.count - 1]))
+        addend = sign == "-" ? 0 &- magnitude : magnitude
+        symbol = String(rest.dropLast(tail[tail.count - 1].count + 3))
       }
     } else if hasAddends {
       let isNegative = rest.hasPrefix("-")
@@ -162,8 +198,8 @@ struct Readelf {
       addend = isNegative ? 0 &- magnitude : magnitude
     }
     return Relocation(
-      offset: hex(match.1), type: is64 ? info & 0xFFFF_FFFF : info & 0xFF,
-      typeName: String(match.3), symbol: name(symbol[...], versioned: versioned), addend: addend)
+      offset: hex(words[0]), type: is64 ? info & 0xFFFF_FFFF : info & 0xFF,
+      typeName: String(words[2]), symbol: name(symbol[...], versioned: versioned), addend: addend)
   }
 
   /// A name without its symbol version, `write@GLIBC_2.2.5 (3)`.
