@@ -23,7 +23,6 @@ extension LinkedSet {
     try layOutData()
     try layOutEncapsulated()
     try layOutThreadStorage()
-    try layOutScratch()
     defineAddresses()
   }
 
@@ -229,15 +228,6 @@ extension LinkedSet {
         threadImages.append((offset, bytes))
         linked.addresses[section] = offset
         linked.places[section] = bytes.baseAddress
-      }
-    }
-  }
-
-  /// Tables of initialisers are read by us, not by the program: they are relocated aside.
-  private func layOutScratch() throws(LinkError) {
-    for linked in objects {
-      for section in linked.roles.indices where linked.roles[section].isInitialiserTable {
-        linked.places[section] = linked.scratch(Int(linked.object.sections[section].size))
       }
     }
   }
