@@ -12,7 +12,8 @@ extension Watching {
     init() throws { shop = try Workshop() }
 
     @Test func `The first batch lists every file, sorted`() throws {
-      try shop.run("cd build && mkdir -p a/b .h && touch z.o a/y.o a/b/x.a a.o .h/h.o n.d n.o.tmp o")
+      try shop.run(
+        "cd build && mkdir -p a/b .h && touch z.o a/y.o a/b/x.a a.o .h/h.o n.d n.o.tmp o")
       let watcher = try shop.watch()
       #expect(watcher.first.isComplete)
       #expect(watcher.first.removed.isEmpty)
@@ -73,7 +74,9 @@ extension Watching {
       #expect(received.batch.noticedAt >= closed && received.batch.noticedAt <= received.moment)
     }
 
-    @Test func `A file being written holds back the others, in the order of their last write`() throws {
+    @Test func `A file being written holds back the others, in the order of their last write`()
+      throws
+    {
       let watcher = try shop.watch()
       let writer = try Writer(shop.file("x.o"))
       try shop.run("cp ready.o build/a.o; cp ready.o build/b.o; cp ready.o build/a.o")

@@ -107,7 +107,8 @@ extension Watching {
       }
       try even.close()
       try odd.close()
-      try shop.run("mkdir build/late; touch build/late/x.o; rm build/before.o; mkdir build/late/deep")
+      try shop.run(
+        "mkdir build/late; touch build/late/x.o; rm build/before.o; mkdir build/late/deep")
       gate.open()
       let batch = try watcher.next().batch
       #expect(batch.isComplete)

@@ -7,6 +7,8 @@ struct ChangeSet {
   private(set) var removedUnits: [Unit] = []
   let changedNames: [String]
   private var ids: Set<UInt32> = []
+  /// Units of this set that were known but not linked, with the content they had then.
+  private(set) var wasWaiting: [(unit: Unit, object: ObjectFile)] = []
   /// Whether anything of an older generation is replaced.
   var replaces: Bool { !removedUnits.isEmpty || linked.contains { $0.unit.version != nil } }
 
@@ -15,7 +17,9 @@ struct ChangeSet {
     for change in changes {
       if let object = change.object {
         add(program.makeUnit(change.name), object)
-      } else if let unit = program.unit(named: change.name), unit.version != nil {
+      } else if let unit = program.unit(named: change.name),
+        unit.version != nil || program.isWaiting(unit)
+      {
         removedUnits.append(unit)
         ids.insert(unit.id)
       }
@@ -30,12 +34,34 @@ struct ChangeSet {
     linked.append((unit, object))
   }
 
+  /// Links units that waited: because they changed, or because their data is needed.
+  mutating func noteWaiting(_ units: [(unit: Unit, object: ObjectFile)]) { wasWaiting += units }
+
+  /// Takes out the units that satisfy a condition.
+  mutating func setAside(where canWait: (ObjectFile) -> Bool) -> [(unit: Unit, object: ObjectFile)]
+  {
+    var aside: [(unit: Unit, object: ObjectFile)] = []
+    var staying: [(unit: Unit, object: ObjectFile)] = []
+    for entry in linked {
+      if canWait(entry.object) { aside.append(entry) } else { staying.append(entry) }
+    }
+    linked = staying
+    for (unit, _) in aside { ids.remove(unit.id) }
+    return aside
+  }
+
   /// The old table without the symbols of units that are linked anew or gone.
-  func tableWithoutChangedUnits(_ table: SymbolTable) -> SymbolTable {
+  func tableWithoutChangedUnits(_ table: SymbolTable, _ space: LinkSpace) -> SymbolTable {
     var draft = SymbolTable.Draft(from: table)
     for unit in linked.map(\.unit) + removedUnits {
       guard let version = unit.version else { continue }
       for id in version.linked.globals where draft[id]?.unit == unit.id { draft.remove(id) }
+    }
+    for (unit, object) in wasWaiting {
+      for index in object.firstGlobal..<object.symbols.count {
+        let id = space.names.intern(object.name(ofSymbol: index))
+        if draft[id]?.unit == unit.id { draft.remove(id) }
+      }
     }
     return draft.table
   }
@@ -146,7 +172,8 @@ struct ChangeSet {
   }
 
   /// Slots of functions that nobody defines any more: they lead to the lazy resolver.
-  func slotsToClear(_ set: LinkedSet, _ old: SymbolTable, _ space: LinkSpace) -> [SlotTable.Change] {
+  func slotsToClear(_ set: LinkedSet, _ old: SymbolTable, _ space: LinkSpace) -> [SlotTable.Change]
+  {
     var changes: [SlotTable.Change] = []
     for unit in linked.map(\.unit) + removedUnits {
       guard let version = unit.version else { continue }

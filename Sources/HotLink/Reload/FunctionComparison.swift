@@ -43,7 +43,9 @@ struct FunctionContents {
         let symbol = object.symbols[function]
         var hash = FunctionContents.start
         let extent = object.extent(ofSymbol: function)
-        for byte in copy[Int(extent.lowerBound)..<Int(extent.upperBound)] { FunctionContents.mix(&hash, UInt64(byte)) }
+        for byte in copy[Int(extent.lowerBound)..<Int(extent.upperBound)] {
+          FunctionContents.mix(&hash, UInt64(byte))
+        }
         var low = notes.partition(from: symbol.st_value)
         while low < notes.count, notes[low].offset < extent.upperBound {
           FunctionContents.mix(&hash, notes[low].offset - symbol.st_value)

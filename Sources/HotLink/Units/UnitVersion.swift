@@ -89,7 +89,8 @@ struct VariableIndex {
           let inside = value - atom.offset
           table[VariableIndex.key(linked, name)] = Variable(
             symbol: name, section: section, offset: value,
-            size: name == symbol ? atom.size : min(object.symbols[name].st_size, atom.size - inside),
+            size: name == symbol
+              ? atom.size : min(object.symbols[name].st_size, atom.size - inside),
             address: address &+ inside, room: room - min(room, inside))
         }
       }

@@ -61,7 +61,8 @@ struct Reporter: Sendable {
         ("undefined", .strings(report.undefinedFunctions)),
         ("immovable", .strings(report.immovable)),
         ("swift_registrations", .count(report.swiftRegistrations)),
-        ("read_us", .number(report.readMicroseconds)), ("link_us", .number(report.linkMicroseconds)),
+        ("read_us", .number(report.readMicroseconds)),
+        ("link_us", .number(report.linkMicroseconds)),
         ("guard_us", .number(report.guardMicroseconds)),
         ("swap_us", .number(report.swapMicroseconds)),
         ("latency_us", latency(report).map { .number($0) } ?? .null),
@@ -202,7 +203,8 @@ struct Reporter: Sendable {
   private func list(_ units: [String]) -> String {
     let names = units.map(short)
     return names.count <= 3
-      ? names.joined(separator: ", ") : "\(names.prefix(2).joined(separator: ", ")) and \(names.count - 2) more"
+      ? names.joined(separator: ", ")
+      : "\(names.prefix(2).joined(separator: ", ")) and \(names.count - 2) more"
   }
 
   private func short(_ unit: String) -> String {

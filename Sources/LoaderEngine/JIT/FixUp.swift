@@ -188,8 +188,10 @@ struct FixUp {
         || (formula == .pcRelative && X86_64.isBranch(code, relocation.r_offset)))
     if isCall { return target.body }
     if target.flags.contains(.part) {
-      linked.codeEscapes = linked.codeEscapes || FunctionNames.suspends(
-        linked.object.name(ofSymbol: relocation.symbol))
+      linked.codeEscapes =
+        linked.codeEscapes
+        || FunctionNames.suspends(
+          linked.object.name(ofSymbol: relocation.symbol))
       return target.body
     }
     if target.id == .none {
@@ -211,7 +213,8 @@ struct FixUp {
     if isCode && role == .text && X86_64.isBranch(code, relocation.r_offset) { return target.body }
     if isCode {
       guard
-        let offset = references.codeTarget(relocation, formula, from: section, isText: role == .text)
+        let offset = references.codeTarget(
+          relocation, formula, from: section, isText: role == .text)
       else { return target.body }
       if let function = references.function(in: aim, at: offset) {
         if FunctionNames.isPart(linked.object.name(ofSymbol: function)) {
@@ -250,7 +253,8 @@ struct FixUp {
       before.address &+ before.size != after.address,
       before.size > 8 || !linked.roles[aim].isState,
       linked.roles[aim] != .mergedStrings, linked.roles[aim] != .mergedConstants,
-      role != .text || code.load(fromByteOffset: max(0, Int(relocation.r_offset) - 2), as: UInt8.self) == 0x8D
+      role != .text
+        || code.load(fromByteOffset: max(0, Int(relocation.r_offset) - 2), as: UInt8.self) == 0x8D
     else { return }
     throw LinkError(
       file: linked.object.name,
@@ -279,7 +283,9 @@ struct FixUp {
     guard isNew || target.id == .none || use != .address else { return entry.value }
     switch use {
     case .address:
-      if isNew { space.got.set(entry, s ?? 0) } else if space.got.value(entry) != s ?? 0 {
+      if isNew {
+        space.got.set(entry, s ?? 0)
+      } else if space.got.value(entry) != s ?? 0 {
         set.gotChanges.append((entry, s ?? 0))
       }
     case .threadOffset: space.got.set(entry, s ?? 0)

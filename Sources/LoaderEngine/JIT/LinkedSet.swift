@@ -24,7 +24,8 @@ package final class LinkedSet: @unchecked Sendable {
   /// Storage of `__start_`/`__stop_` ranges, by section name.
   package internal(set) var encapsulated: [String: AddressRange] = [:]
   /// Initial bytes of thread-local sections, by offset from the thread pointer.
-  package internal(set) var threadImages: [(offset: UInt64, bytes: UnsafeMutableRawBufferPointer)] = []
+  package internal(set) var threadImages: [(offset: UInt64, bytes: UnsafeMutableRawBufferPointer)] =
+    []
 
   /// COMDAT groups that objects of this set own, by signature.
   package internal(set) var comdatOwners: [SymbolID: UInt32] = [:]
