@@ -36,5 +36,7 @@ struct SwiftMode: CustomTestStringConvertible, Sendable {
   var flags: [String]
   var testDescription: String { (["swiftc"] + flags).joined(separator: " ") }
 
-  static let all = [SwiftMode(flags: ["-Onone"]), SwiftMode(flags: ["-O"])]
+  static let plain = SwiftMode(flags: ["-Onone"])
+  static let optimised = SwiftMode(flags: ["-O"])
+  static let all = [plain, optimised]
 }

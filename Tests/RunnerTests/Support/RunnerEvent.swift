@@ -51,6 +51,10 @@ struct RunnerEvent: Decodable, Sendable {
     case reason, unit, frames
   }
 
+  /// In place of one that has not come yet.
+  static let none = RunnerEvent()
+  private init() { event = "none" }
+
   init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: Key.self)
     event = try values.decode(String.self, forKey: .event)
