@@ -136,7 +136,7 @@ final class WatchLoop {
     if facts.isLink || facts.age >= PendingChanges.quietSpan {
       pending.closed(path, at: now)
     } else {
-      pending.opened(path, at: now - facts.age, size: facts.size)
+      pending.opened(path, at: now - facts.age, size: facts.size, mayBeClosed: true)
     }
   }
 

@@ -12,6 +12,7 @@ final class WatchThread: Sendable {
     let thread: pthread_t
     /// Closing it ends the loop.
     let stopSignal: FileDescriptor
+    let process = getpid()
   }
 
   /// Carries a loop from the starting thread to its own.
@@ -54,6 +55,8 @@ final class WatchThread: Sendable {
         return running
       })
     else { return }
+    // A forked child has the record of the thread, but not the thread.
+    guard ending.process == getpid() else { return }
     try? ending.stopSignal.close()  // the other end becomes readable: POLLHUP
     if pthread_equal(ending.thread, pthread_self()) != 0 {
       pthread_detach(ending.thread)

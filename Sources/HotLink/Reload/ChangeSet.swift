@@ -1,5 +1,6 @@
 // The units that one reload links: those that changed, and those that must follow because something
 // they refer to moved or went away.
+internal import CLoaderSupport
 internal import LoaderEngine
 
 struct ChangeSet {
@@ -109,13 +110,22 @@ struct ChangeSet {
     return nil
   }
 
-  func keptCommons(_ table: SymbolTable, _ space: LinkSpace) -> [SymbolID: UInt64] {
+  func keptCommons(_ table: SymbolTable, _ space: LinkSpace) throws -> [SymbolID: UInt64] {
     var kept: [SymbolID: UInt64] = [:]
-    for (_, object) in linked {
+    for (unit, object) in linked {
       for index in object.firstGlobal..<object.symbols.count
       where object.place(ofSymbol: index) == .common {
         let id = space.names.intern(object.name(ofSymbol: index))
-        if let old = table[id], old.kind == .data { kept[id] = old.address }
+        guard let old = table[id], old.kind == .data, old.address != 0 else { continue }
+        let size = object.symbols[index].st_size
+        guard size <= old.size || (old.isCommon && size <= DataRoom.capacity(old.size)) else {
+          throw StateRefusal(
+            unit: unit.name, symbol: object.name(ofSymbol: index).string,
+            reason: .noRoomToGrow(
+              from: old.size, to: size,
+              room: old.isCommon ? DataRoom.capacity(old.size) : old.size))
+        }
+        kept[id] = old.address
       }
     }
     return kept
@@ -188,16 +198,27 @@ struct ChangeSet {
     return changes
   }
 
-  /// Local functions whose address somebody has: to the new body of that name, or left to the old one.
+  /// Local functions whose address somebody has: to the new body of that name, or left to the old one,
+  /// which then must stay.
   private func localSlotChanges(_ old: UnitVersion, _ set: LinkedSet) -> [SlotTable.Change] {
-    guard let new = set.objects.first(where: { $0.unit == old.linked.unit }) else { return [] }
-    var bodies: [VariableKey: UInt64] = [:]
     guard !old.linked.localSlots.isEmpty else { return [] }
+    guard let new = set.objects.first(where: { $0.unit == old.linked.unit }) else {
+      old.linked.codeEscapes = true
+      return []
+    }
+    var bodies: [VariableKey: Int] = [:]
     for index in 1..<max(new.object.firstGlobal, 1) where new.object.symbols[index].isFunction {
-      bodies[VariableIndex.key(new, index)] = new.address(ofSymbol: index)
+      bodies[VariableIndex.key(new, index)] = index
     }
     return old.linked.localSlots.compactMap { symbol, slot in
-      bodies[VariableIndex.key(old.linked, symbol)].map { SlotTable.Change(slot, $0) }
+      guard let index = bodies[VariableIndex.key(old.linked, symbol)],
+        let body = new.address(ofSymbol: index)
+      else {
+        old.linked.codeEscapes = true
+        return nil
+      }
+      new.localSlots[index] = slot
+      return SlotTable.Change(slot, body)
     }
   }
 }

@@ -112,10 +112,11 @@ final class Program: @unchecked Sendable {
         linkInputs.append(
           LinkInput(object: try SwiftRuntime.registrationObject(), unit: SwiftRuntime.unit))
       }
+      let link = try linkOptions(inputs, owners)
       let set: LinkedSet
       do {
         set = try ObjectLinker.link(
-          linkInputs, against: table, in: space, options: linkOptions(inputs, owners))
+          linkInputs, against: table, in: space, options: link)
       } catch {
         // A reference that could mean either of two constants: keep this section in one piece.
         guard case .ambiguous(_, let section, _) = error.reason,
@@ -137,13 +138,14 @@ final class Program: @unchecked Sendable {
     }
   }
 
-  private func linkOptions(_ inputs: ChangeSet, _ owners: [SymbolID: UInt32]) -> LinkOptions {
+  private func linkOptions(_ inputs: ChangeSet, _ owners: [SymbolID: UInt32]) throws -> LinkOptions
+  {
     var link = LinkOptions()
     link.deferUndefinedCalls = !options.isStrict
     link.allowUndefined = options.allowUndefined
     link.isPermanent = generation.number == 0
     link.comdatOwner = { owners[$0] }
-    link.keptCommons = inputs.keptCommons(generation.table, space)
+    link.keptCommons = try inputs.keptCommons(generation.table, space)
     let names = units.map(\.name)
     link.unitName = { $0 < names.count ? names[Int($0)] : "the linker" }
     return link

@@ -30,13 +30,13 @@ package final class LinkedObject: @unchecked Sendable {
   /// Numbers of the symbols from `firstGlobal` on.
   package internal(set) var globals: [SymbolID] = []
   /// Slots that local functions were given, by symbol index.
-  package internal(set) var localSlots: [Int: SlotIndex] = [:]
+  package var localSlots: [Int: SlotIndex] = [:]
   /// Storage of COMMON symbols that this object won, by symbol index.
   package internal(set) var commons: [Int: UInt64] = [:]
   /// Relocations applied.
   package internal(set) var relocationCount = 0
   /// A code address that is not a function's may have left this object: its text must stay.
-  package internal(set) var codeEscapes = false
+  package var codeEscapes = false
   /// Symbols by name that could not be redirected to a stub, for the report.
   package internal(set) var immovable: [String] = []
 

@@ -56,13 +56,12 @@ extension LinkedSet {
           target.body = target.reference
         }
       case .threadLocal: target.flags.insert(.threadLocal)
-      case .data, .constant:
-        if definition.unit == linked.unit, let entry = space.got.existingEntry(id),
-          space.got.value(entry) != definition.address
-        {
-          gotChanges.append((entry, definition.address))
-        }
-      case .part, .absolute, .none: break
+      case .data, .constant, .part, .absolute, .none: break
+      }
+      if definition.unit == linked.unit, let entry = space.got.existingEntry(id),
+        space.got.value(entry) != target.reference
+      {
+        gotChanges.append((entry, target.reference))
       }
       return target
     }
