@@ -100,7 +100,14 @@ final class Program: @unchecked Sendable {
           elsewhere: { inputs.variableElsewhere($0, unit) })
         planning += start.microseconds
         plans.append(plan)
-        linkInputs.append(LinkInput(object: object, unit: unit.id, placements: plan.placements))
+        var input = LinkInput(object: object, unit: unit.id, placements: plan.placements)
+        if let old = unit.version {
+          input.identities =
+            old.object === object
+            ? old.linked.identities
+            : ClosureMatching(object, old: old, generation: generation.number).identities
+        }
+        linkInputs.append(input)
       }
       let registers = zip(linkInputs, plans).contains { input, _ in
         input.object.sections.indices.contains {
@@ -185,6 +192,11 @@ final class Program: @unchecked Sendable {
         report.added += functions.added
         report.removed += functions.removed
       }
+    }
+    for id in set.options.keptCommons.keys.sorted() where set.definition(of: id)?.isCommon == true {
+      let unit = set.definition(of: id).map { name(ofUnit: $0.unit) } ?? ""
+      report.verdicts.append(
+        Verdict(unit: unit, symbol: space.names[id].string, fate: .kept))
     }
     for unit in inputs.removedUnits {
       report.removed +=

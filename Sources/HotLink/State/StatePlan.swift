@@ -17,6 +17,8 @@ struct StatePlan {
   /// Constants that got another address.
   private(set) var movedConstants: [String] = []
   private(set) var removed: [String] = []
+  /// Variables that stay without a look at their values: thread-local ones.
+  private var keptInPlace: [String] = []
   private var carriedNew: Set<Int> = []
   let images = InitialImages()
 
@@ -143,6 +145,7 @@ struct StatePlan {
         unit: unit, symbol: object.name(ofSection: section).string, reason: .threadLocalLayout)
     }
     placements[section] = .whole(address: base, place: nil)
+    keptInPlace += named.compactMap { $0.0.symbol.map(name) }
   }
 
   // MARK: whole
@@ -308,7 +311,8 @@ struct StatePlan {
 
   /// Verdicts that need no look at memory.
   func remarks(_ unit: String) -> [Verdict] {
-    movedConstants.map { Verdict(unit: unit, symbol: $0, fate: .moved) }
+    keptInPlace.map { Verdict(unit: unit, symbol: $0, fate: .kept) }
+      + movedConstants.map { Verdict(unit: unit, symbol: $0, fate: .moved) }
       + removed.map { Verdict(unit: unit, symbol: $0, fate: .removed) }
       + (old == nil
         ? []

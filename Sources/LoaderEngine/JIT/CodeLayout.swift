@@ -73,7 +73,7 @@ extension LinkedSet {
   }
 
   /// Size of an `.eh_frame` without the zero word that would end the table.
-  private func unwindSize(_ linked: LinkedObject, _ section: Int) -> UInt64 {
+  func unwindSize(_ linked: LinkedObject, _ section: Int) -> UInt64 {
     guard let bytes = linked.object.contents(ofSection: section) else { return 0 }
     var at: UInt64 = 0
     while let length = bytes.load(UInt32.self, at: at), length != 0 {

@@ -43,19 +43,10 @@ extension LinkedSet {
           memcpy(place, part.base, part.count)
         }
       } else if let place = linked.places[section] {
-        let count =
-          linked.roles[section] == .unwind ? unwindLength(bytes) : bytes.count
-        memcpy(place, bytes.base, count)
+        let isUnwind = linked.roles[section] == .unwind
+        memcpy(place, bytes.base, isUnwind ? Int(unwindSize(linked, section)) : bytes.count)
       }
     }
-  }
-
-  private func unwindLength(_ bytes: Bytes) -> Int {
-    var at: UInt64 = 0
-    while let length = bytes.load(UInt32.self, at: at), length != 0, length != 0xFFFF_FFFF,
-      at + 4 + UInt64(length) <= UInt64(bytes.count)
-    { at += 4 + UInt64(length) }
-    return Int(at)
   }
 }
 
@@ -97,7 +88,9 @@ struct FixUp {
     self.rows = rows
     role = linked.roles[section]
     let contents = linked.object.contents(ofSection: section)
-    size = role == .unwind ? UInt64(contents?.count ?? 0) : linked.object.sections[section].size
+    size =
+      role == .unwind
+      ? set.unwindSize(linked, section) : linked.object.sections[section].size
     start = linked.addresses[section]
     place = linked.places[section]
     pieces = linked.pieces[section]
@@ -113,6 +106,8 @@ struct FixUp {
       }
       if formula == .none || formula == .descriptorCall { continue }
       let field = rows.fields[type]
+      // Behind a zero word the unwinder reads nothing, and nothing was placed.
+      if role == .unwind && relocation.r_offset >= size { continue }
       // GATE: no unchecked offset past here.
       guard relocation.r_offset <= size, UInt64(field.width) <= size - relocation.r_offset,
         relocation.symbol < targets.count
@@ -276,7 +271,7 @@ struct FixUp {
       id = space.names.intern("\u{1}module")
     } else if id == .none {
       id = space.localID(
-        unit: linked.unit, name: linked.object.name(ofSymbol: relocation.symbol),
+        unit: linked.unit, name: linked.object.name(ofSymbol: relocation.symbol).string,
         ordinal: relocation.symbol)
     }
     let (entry, isNew) = try space.got.entry(id, use)

@@ -108,7 +108,8 @@ extension LinkedSet {
   func localSlot(_ linked: LinkedObject, _ symbol: Int) throws(LinkError) -> SlotIndex {
     if let known = linked.localSlots[symbol] { return known }
     let id = space.localID(
-      unit: linked.unit, name: linked.object.name(ofSymbol: symbol),
+      unit: linked.unit,
+      name: linked.identities[symbol] ?? linked.object.name(ofSymbol: symbol).string,
       ordinal: linked.ordinal(ofLocal: symbol))
     let slot = try space.slots.slot(of: id)
     linked.localSlots[symbol] = slot
