@@ -62,7 +62,6 @@ package final class LinkedSet: @unchecked Sendable {
   func seal() throws(LinkError) {
     for (index, group) in groups.enumerated() {
       if let text = group.text { try space.arena.seal(text) }
-      group.isPermanent = options.isPermanent
       let table = unwindRanges[index]
       if table.size > 8 { group.register(unwindTable: table.start) }
     }
@@ -75,6 +74,7 @@ package final class LinkedSet: @unchecked Sendable {
       try space.threadStorage.initialise(image.offset, UnsafeRawBufferPointer(image.bytes))
     }
     hasCommitted = true
+    for group in groups { group.isPermanent = options.isPermanent }
     return draft.table
   }
 
