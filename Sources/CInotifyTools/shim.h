@@ -1,2 +1,3 @@
+// libinotifytools (GPL-2): recursive inotify watches.
 #include <inotifytools/inotify.h>
 #include <inotifytools/inotifytools.h>

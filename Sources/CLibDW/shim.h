@@ -1,3 +1,4 @@
+// libdw (elfutils): DWARF.
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>

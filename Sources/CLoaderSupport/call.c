@@ -1,6 +1,10 @@
+// Calls into linked code, with the types that ld.so, crt1 and the runner use.
 #define _GNU_SOURCE
 #include "CLoaderSupport.h"
 #include <unistd.h>
+
+extern void __cxa_finalize(void *);
+extern int __cxa_atexit(void (*)(void *), void *, void *);
 
 void hl_call_frame(const void *function, hl_frame *frame) {
   ((void (*)(hl_frame *))function)(frame);
@@ -12,4 +16,6 @@ int hl_call_main(const void *function, int argc, char **argv, char **envp) {
   return ((int (*)(int, char **, char **))function)(argc, argv, envp);
 }
 void hl_call_void(const void *function) { ((void (*)(void))function)(); }
+void hl_run_exit_handlers(const void *dso) { __cxa_finalize((void *)dso); }
+int hl_at_exit(void (*run)(void *), void *context) { return __cxa_atexit(run, context, NULL); }
 char **hl_environment(void) { return environ; }

@@ -1,3 +1,4 @@
+// System calls that glibc hides behind feature macros, and a few that must not be Swift.
 #define _GNU_SOURCE
 #include "CLoaderSupport.h"
 #include <errno.h>

@@ -1,1 +1,2 @@
+// Zydis: x86 instruction lengths and operands.
 #include <Zydis/Zydis.h>

@@ -16,6 +16,8 @@ public final class Session: Sendable {
   public struct Options: Sendable {
     /// An undefined function fails the reload instead of being reported when it is called.
     public var isStrict = false
+    /// Link each unit when one of its functions is first called, where that is possible.
+    public var isLazy = false
     /// Link although symbols are missing; for looking, not for running.
     public var allowUndefined = false
     /// What initialisers and `main` get as argv.
@@ -48,7 +50,7 @@ public final class Session: Sendable {
 
   /// What is done when linked code calls a function that no unit defines. It returns the address to
   /// call instead, or nil: then the process ends with a message. Runs on the calling thread.
-  public func onUndefinedCall(_ handler: @escaping @Sendable (String) -> UnsafeRawPointer?) {
+  public func onUndefinedCall(_ handler: @escaping @Sendable (String) -> Address?) {
     core.state.withLock { $0.undefinedCall = handler }
   }
 
@@ -91,17 +93,17 @@ public final class Session: Sendable {
     let address = try address(of: name)
     precondition(MemoryLayout<Function>.size == 8, "not a C function pointer type")
     // Sound: the caller names a @convention(c) type, which is one pointer.
-    return unsafeBitCast(address, to: Function.self)
+    return unsafeBitCast(address.value, to: Function.self)
   }
 
   /// The address the program knows a symbol by: a function's stub, or its data.
-  public func address(of name: String) throws(LinkError) -> UnsafeRawPointer {
-    guard let found = generation.symbol(name), let pointer = found.identity.pointer else {
+  public func address(of name: String) throws(LinkError) -> Address {
+    guard let found = generation.symbol(name) else {
       throw LinkError(
         file: "",
         .undefined([LinkError.UndefinedSymbol(name: name, sites: [], references: 1)]))
     }
-    return pointer
+    return found.identity
   }
 
   /// The current generation. From any thread.

@@ -9,7 +9,7 @@ internal import SystemPackage
 package final class SessionCore: LazyResolver, @unchecked Sendable {
   struct State {
     var handler: (@Sendable (SessionEvent) -> Void)?
-    var undefinedCall: (@Sendable (String) -> UnsafeRawPointer?)?
+    var undefinedCall: (@Sendable (String) -> Address?)?
     var generation: Generation
     /// Read and not yet linked, by unit name.
     var pending: [String: Pending] = [:]
@@ -49,7 +49,8 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     linked = try Program(
       tag: tag, backing: options.usesAnonymousMemory ? .anonymous : .automatic,
       options: Program.Options(
-        isStrict: options.isStrict, allowUndefined: options.allowUndefined,
+        isStrict: options.isStrict, isLazy: options.isLazy && !options.isStrict,
+        allowUndefined: options.allowUndefined,
         arguments: options.arguments))
     files = FileTable()
     libraries = options.libraries
@@ -123,7 +124,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       let reload = try linked.publish(prepared)
       report.linkMicroseconds = reload.linkMicroseconds
     } catch { throw Refusal(unit: error.file, reason: .link(error)) }
-    report.units = linked.units.filter { $0.version != nil }.map(\.name)
+    report.units = linked.allUnitNames
     report.relocations = prepared.report.relocations
     report.functions = linked.space.slots.count
     report.undefinedFunctions = prepared.report.undefinedFunctions
@@ -159,10 +160,10 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       where linked.object.name(ofSymbol: index).string == name {
         guard let address = linked.address(ofSymbol: index), linked.kind(ofSymbol: index) != .none,
           let place = linked.section(ofSymbol: index),
-          !place.isThreadLocal, let start = Address(address).pointer
+          !place.isThreadLocal
         else { continue }
-        return [UInt8](
-          UnsafeRawBufferPointer(start: start, count: linked.object.extent(ofSymbol: index).count))
+        return self.linked.space.arena.bytes(
+          at: Address(address), count: linked.object.extent(ofSymbol: index).count)
       }
     }
     return nil
@@ -208,7 +209,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       let isNew = !batches.isEmpty || !state.held
       return isNew && !state.pending.isEmpty
     }
-    if shouldLink { link(readTime) }
+    if shouldLink { link(readTime) } else { state.withLock { $0.noticedAt = 0 } }
     let isIdle = state.withLock { state -> Bool in
       state.isBusy = !state.batches.isEmpty
       return !state.isBusy
@@ -314,6 +315,9 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     let space = linked.space
     let name = space.names[space.slots.symbol(of: slot)]
     var answer = space.slots.body(slot)?.value
+    if answer == nil, linkWaiting(for: space.slots.symbol(of: slot)) {
+      answer = space.slots.body(slot)?.value
+    }
     if answer == nil, let found = space.host.find(space.slots.symbol(of: slot), name) {
       space.slots.bind(slot, to: found.address.value)
       answer = found.address.value
@@ -321,8 +325,30 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     linking.unlock()
     if let answer { return answer }
     let handler = state.withLock { $0.undefinedCall }
-    if let address = handler?(name.string) { return Address(address).value }
+    if let address = handler?(name.string) { return address.value }
     hl_fatal("call of undefined function", name.string)
+  }
+
+  /// Links the unit of a function that is called for the first time. A unit that cannot be linked is
+  /// told to the host; the call then ends as that of an undefined function.
+  private func linkWaiting(for symbol: SymbolID) -> Bool {
+    do {
+      guard try linked.linkWaiting(for: symbol) else { return false }
+    } catch {
+      let handler = state.withLock { $0.handler }
+      handler?(.refused(error))
+      return false
+    }
+    // What is ready was linked without this unit: once more.
+    let waiting = state.withLock { state -> PreparedReload? in
+      defer { state.prepared = nil }
+      return state.prepared
+    }
+    if let waiting {
+      requeue(waiting)
+      wake()
+    }
+    return true
   }
 
   // MARK: waiting and ending
@@ -347,5 +373,6 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     source?.stop()
     work.notify()
     thread?.join()
+    linked.finish()
   }
 }

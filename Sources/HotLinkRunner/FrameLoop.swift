@@ -7,7 +7,7 @@ import Synchronization
 
 struct FrameLoop {
   private let session: Session
-  private let function: UnsafeRawPointer
+  private let function: Address
   private let hz: Double
   private let limit: UInt64?
 
@@ -30,7 +30,7 @@ struct FrameLoop {
     var frame = hl_frame(number: 0, time: 0, dt: hz > 0 ? 1 / hz : 0, stop: 0, reserved: 0)
     while limit.map({ frame.number < $0 }) ?? true, !StopRequest.isMade {
       session.update()
-      hl_call_frame(function, &frame)
+      hl_call_frame(function.pointer, &frame)
       frame.number += 1
       if frame.stop != 0 { break }
       if step > 0 {
@@ -60,7 +60,8 @@ struct FrameLoop {
   private static func sleep(until due: UInt64) {
     var time = timespec(
       tv_sec: Int(due / 1_000_000_000), tv_nsec: Int(due % 1_000_000_000))
-    while !StopRequest.isMade, clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nil) == EINTR {}
+    while !StopRequest.isMade, clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nil) == EINTR
+    {}
   }
 }
 

@@ -4,6 +4,7 @@
 //                       readdir and lstat leaves that directory unwatched without saying so;
 //   remove_watch_…      prints to stderr when the kernel was faster, and finds stale entries by name;
 //   waiting             is in whole seconds: waiting is done with `poll` on the descriptor instead.
+// It keeps the name of every directory it ever watched, some 150 bytes each, until its clean-up.
 // The library never says its descriptor, so it is found by comparing /proc/self/fd before and after.
 import CInotifyTools
 import Glibc

@@ -18,10 +18,16 @@ struct PendingChanges {
   private struct Writing {
     var lastEvent: Moment
     var size: (bytes: Int64, seenAt: Moment)?
+    /// Its close may have been missed, so that none need come.
+    var mayBeClosed: Bool
+    /// It is empty and open: an output that is still to come (`as` and `ld` open theirs early and fill
+    /// it seconds later [m]). Only a close makes it a file.
+    var isReserved = false
     /// False once it has used up its time: it is then delivered when it closes, and nobody waits.
     var holds = true
 
-    var nextCheck: Moment {
+    var nextCheck: Moment? {
+      guard !isReserved else { return nil }
       guard let size else { return lastEvent + sizeSpan }
       return max(lastEvent + quietSpan, size.seenAt + sizeSpan)
     }
@@ -49,13 +55,17 @@ struct PendingChanges {
 
   /// A file was created or modified; its close is still to come.
   ///
-  /// - Parameter size: if known, in bytes.
-  mutating func opened(_ path: FilePath, at moment: Moment, size: Int64? = nil) {
+  /// - Parameters:
+  ///   - size: if known, in bytes.
+  ///   - mayBeClosed: it was found by looking, so its close may have been before.
+  mutating func opened(
+    _ path: FilePath, at moment: Moment, size: Int64? = nil, mayBeClosed: Bool = false
+  ) {
     written[path] = nil
     removed[path] = nil
     let holds = writing[path]?.holds ?? true
     writing[path] = Writing(
-      lastEvent: moment, size: size.map { ($0, moment) }, holds: holds)
+      lastEvent: moment, size: size.map { ($0, moment) }, mayBeClosed: mayBeClosed, holds: holds)
     lastEvent = max(lastEvent, moment)
   }
 
@@ -87,10 +97,14 @@ struct PendingChanges {
     heldSince = nil
   }
 
-  /// Asks for a complete batch.
+  /// Asks for a complete batch, because events may have been lost.
   mutating func wantComplete(at moment: Moment) {
     isComplete = true
     heldSince = heldSince ?? moment
+    for path in writing.keys {
+      writing[path]?.mayBeClosed = true
+      writing[path]?.isReserved = false
+    }
   }
 
   func hasHeard(of path: FilePath) -> Bool { written[path] != nil || writing[path] != nil }
@@ -112,12 +126,15 @@ struct PendingChanges {
   ///
   /// - Parameter size: the size of a file in bytes, nil when it is none any more.
   mutating func settleQuietFiles(at now: Moment, size: (FilePath) -> Int64?) {
-    for (path, state) in writing where state.nextCheck <= now {
+    for (path, state) in writing {
+      guard let check = state.nextCheck, check <= now else { continue }
       guard let bytes = size(path) else {
         forget(path)
         continue
       }
-      if state.size?.bytes == bytes {
+      if state.size?.bytes == bytes, bytes == 0, !state.mayBeClosed {
+        writing[path]?.isReserved = true
+      } else if state.size?.bytes == bytes {
         closed(path, at: state.lastEvent)
       } else {
         // The first look, or it grew without an event: the span begins again where it did grow.
@@ -129,7 +146,7 @@ struct PendingChanges {
 
   /// When something is to be done next, nil while there is nothing to wait for.
   var nextWake: Moment? {
-    let check = writing.values.map(\.nextCheck).min()
+    let check = writing.values.compactMap(\.nextCheck).min()
     guard let due = dueTime else { return check }
     return min(due, check ?? due)
   }

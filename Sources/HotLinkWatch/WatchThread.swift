@@ -12,6 +12,7 @@ final class WatchThread: Sendable {
     let thread: pthread_t
     /// Closing it ends the loop.
     let stopSignal: FileDescriptor
+    let process = getpid()
   }
 
   /// Carries a loop from the starting thread to its own.
@@ -48,10 +49,14 @@ final class WatchThread: Sendable {
   /// Returns when the thread has ended and all it owned is released. Called on the thread itself
   /// (out of `deliver`) it cannot wait: the loop then ends when `deliver` returns.
   func stop() {
-    guard let ending = running.withLock({ running in
-      defer { running = nil }
-      return running
-    }) else { return }
+    guard
+      let ending = running.withLock({ running in
+        defer { running = nil }
+        return running
+      })
+    else { return }
+    // A forked child has the record of the thread, but not the thread.
+    guard ending.process == getpid() else { return }
     try? ending.stopSignal.close()  // the other end becomes readable: POLLHUP
     if pthread_equal(ending.thread, pthread_self()) != 0 {
       pthread_detach(ending.thread)
@@ -72,14 +77,16 @@ final class WatchThread: Sendable {
     }
     let passage = Unmanaged.passRetained(Passage(loop, stopSignal))
     var thread = pthread_t()
-    let failure = pthread_create(&thread, nil, { context in
-      // SOUND: passRetained above, taken exactly once, here.
-      guard let context else { return nil }
-      WatchThread.nameThisThread()
-      let passage = Unmanaged<Passage>.fromOpaque(context).takeRetainedValue()
-      withExtendedLifetime(passage) { passage.loop.run() }
-      return nil
-    }, passage.toOpaque())
+    let failure = pthread_create(
+      &thread, nil,
+      { context in
+        // SOUND: passRetained above, taken exactly once, here.
+        guard let context else { return nil }
+        WatchThread.nameThisThread()
+        let passage = Unmanaged<Passage>.fromOpaque(context).takeRetainedValue()
+        withExtendedLifetime(passage) { passage.loop.run() }
+        return nil
+      }, passage.toOpaque())
     guard failure == 0 else {
       passage.release()
       throw WatchError(.system, errno: Errno(rawValue: failure))

@@ -54,15 +54,7 @@ final class WatchedTree {
   init(_ roots: [FilePath], filter: NameFilter, tools: consuming InotifyTools) {
     self.tools = tools
     self.filter = filter
-    // A root inside another one is no root: the same file would have two paths.
-    let normal = roots.map { $0.lexicallyNormalized() }
-    self.roots = roots.indices.filter { index in
-      !normal.indices.contains { other in
-        normal[other] == normal[index]
-          ? other < index
-          : normal[index].starts(with: normal[other]) && roots[other].isDirectory
-      }
-    }.map { Root(path: roots[$0], filePath: roots[$0]) }
+    self.roots = roots.map { Root(path: $0, filePath: $0) }
   }
 
   /// Roots that are not there now.

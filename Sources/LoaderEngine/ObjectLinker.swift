@@ -9,25 +9,7 @@
 // Nothing that runs is touched: old bodies, slots, GOT entries and variables change only when the
 // result is published. A throw drops the result, and its deinit gives all space back.
 
-/// How a link is to be done.
-package struct LinkOptions: Sendable {
-  /// Undefined functions that are only called are left to the lazy resolver.
-  package var deferUndefinedCalls = true
-  /// Report undefined symbols in the result instead of refusing (`check --allow-undefined`).
-  package var allowUndefined = false
-  /// The text of this set is never recycled (the first link of a session).
-  package var isPermanent = false
-  /// Unit numbers that own COMDAT groups already, by signature.
-  package var comdatOwner: @Sendable (SymbolID) -> UInt32? = { _ in nil }
-
-  /// Storage that COMMON symbols already have.
-  package var keptCommons: [SymbolID: UInt64] = [:]
-  /// What a unit is called in messages.
-  package var unitName: @Sendable (UInt32) -> String = { "unit \($0)" }
-
-  package init() {}
-}
-
+/// Links relocatable objects.
 package enum ObjectLinker {
   /// Links objects against what `table` defines and the process provides.
   ///

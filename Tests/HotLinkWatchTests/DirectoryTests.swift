@@ -97,7 +97,8 @@ extension Watching {
     }
 
     @Test func `Loops of symbolic links end, and links to files are files`() throws {
-      try shop.run("cd build; mkdir a; ln -s .. a/up; ln -s . me; ln -s l.o l.o; ln -s ../ready.o r.o")
+      try shop.run(
+        "cd build; mkdir a; ln -s .. a/up; ln -s . me; ln -s l.o l.o; ln -s ../ready.o r.o")
       let watcher = try shop.watch()
       #expect(watcher.first.written == [shop.file("r.o")])
       try shop.run("ln -s .. build/again; touch build/a/x.o")
@@ -107,7 +108,8 @@ extension Watching {
     @Test func `One file has one path, however roots overlap`() throws {
       try shop.run("mkdir build/sub; touch build/sub/x.o build/y.o; ln -s build link")
       let link = shop.path.appending("link")
-      let watcher = try shop.watch([shop.build, shop.file("sub"), shop.build, link, shop.file("y.o")])
+      let watcher = try shop.watch(
+        [shop.build, shop.file("sub"), shop.build, link, shop.file("y.o")])
       #expect(watcher.first.written == [shop.file("sub/x.o"), shop.file("y.o")])
       try shop.run("touch build/sub/x.o")
       #expect(try watcher.next().batch.written == [shop.file("sub/x.o")])

@@ -49,6 +49,22 @@ import Testing
     #expect(pending.nextWake == at(3100))
   }
 
+  @Test func `An empty file waits for its close, unless that may have been missed`() {
+    for mayBeClosed in [false, true] {
+      var pending = PendingChanges(settle: .zero)
+      pending.opened("x.o", at: at(0), size: 0, mayBeClosed: mayBeClosed)
+      pending.settleQuietFiles(at: at(200)) { _ in 0 }
+      #expect(pending.isDue(at: at(200)) == mayBeClosed)
+      #expect(mayBeClosed || pending.nextWake == nil)
+      pending.closed("y.o", at: at(300))
+      #expect(pending.isDue(at: at(300)) == mayBeClosed)
+      #expect(pending.isDue(at: at(5300)))
+      pending.wantComplete(at: at(400))  // events were lost, among them perhaps its close
+      pending.settleQuietFiles(at: at(401)) { _ in 0 }
+      #expect(pending.isDue(at: at(401)))
+    }
+  }
+
   @Test func `A file that vanished while it was being written is dropped`() {
     var pending = PendingChanges(settle: .zero)
     pending.opened("x.o", at: at(0))

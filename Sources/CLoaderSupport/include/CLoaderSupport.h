@@ -74,6 +74,10 @@ void hl_call_frame(const void *function, hl_frame *frame);
 void hl_call_initialiser(const void *function, int argc, char **argv, char **envp);
 int hl_call_main(const void *function, int argc, char **argv, char **envp);
 void hl_call_void(const void *function);
+// Runs and forgets the handlers registered for a __dso_handle (Itanium C++ ABI: __cxa_finalize).
+void hl_run_exit_handlers(const void *dso);
+// Calls run(context) when the process exits, after the handlers registered later than this.
+int hl_at_exit(void (*run)(void *context), void *context);
 char **hl_environment(void);
 
 // ---- the process's own loader ----

@@ -1,5 +1,6 @@
 // The units that one reload links: those that changed, and those that must follow because something
 // they refer to moved or went away.
+internal import CLoaderSupport
 internal import LoaderEngine
 
 struct ChangeSet {
@@ -7,6 +8,8 @@ struct ChangeSet {
   private(set) var removedUnits: [Unit] = []
   let changedNames: [String]
   private var ids: Set<UInt32> = []
+  /// Units of this set that were known but not linked, with the content they had then.
+  private(set) var wasWaiting: [(unit: Unit, object: ObjectFile)] = []
   /// Whether anything of an older generation is replaced.
   var replaces: Bool { !removedUnits.isEmpty || linked.contains { $0.unit.version != nil } }
 
@@ -15,7 +18,9 @@ struct ChangeSet {
     for change in changes {
       if let object = change.object {
         add(program.makeUnit(change.name), object)
-      } else if let unit = program.unit(named: change.name), unit.version != nil {
+      } else if let unit = program.unit(named: change.name),
+        unit.version != nil || program.isWaiting(unit)
+      {
         removedUnits.append(unit)
         ids.insert(unit.id)
       }
@@ -30,12 +35,34 @@ struct ChangeSet {
     linked.append((unit, object))
   }
 
+  /// Links units that waited: because they changed, or because their data is needed.
+  mutating func noteWaiting(_ units: [(unit: Unit, object: ObjectFile)]) { wasWaiting += units }
+
+  /// Takes out the units that satisfy a condition.
+  mutating func setAside(where canWait: (ObjectFile) -> Bool) -> [(unit: Unit, object: ObjectFile)]
+  {
+    var aside: [(unit: Unit, object: ObjectFile)] = []
+    var staying: [(unit: Unit, object: ObjectFile)] = []
+    for entry in linked {
+      if canWait(entry.object) { aside.append(entry) } else { staying.append(entry) }
+    }
+    linked = staying
+    for (unit, _) in aside { ids.remove(unit.id) }
+    return aside
+  }
+
   /// The old table without the symbols of units that are linked anew or gone.
-  func tableWithoutChangedUnits(_ table: SymbolTable) -> SymbolTable {
+  func tableWithoutChangedUnits(_ table: SymbolTable, _ space: LinkSpace) -> SymbolTable {
     var draft = SymbolTable.Draft(from: table)
     for unit in linked.map(\.unit) + removedUnits {
       guard let version = unit.version else { continue }
       for id in version.linked.globals where draft[id]?.unit == unit.id { draft.remove(id) }
+    }
+    for (unit, object) in wasWaiting {
+      for index in object.firstGlobal..<object.symbols.count {
+        let id = space.names.intern(object.name(ofSymbol: index))
+        if draft[id]?.unit == unit.id { draft.remove(id) }
+      }
     }
     return draft.table
   }
@@ -83,13 +110,22 @@ struct ChangeSet {
     return nil
   }
 
-  func keptCommons(_ table: SymbolTable, _ space: LinkSpace) -> [SymbolID: UInt64] {
+  func keptCommons(_ table: SymbolTable, _ space: LinkSpace) throws -> [SymbolID: UInt64] {
     var kept: [SymbolID: UInt64] = [:]
-    for (_, object) in linked {
+    for (unit, object) in linked {
       for index in object.firstGlobal..<object.symbols.count
       where object.place(ofSymbol: index) == .common {
         let id = space.names.intern(object.name(ofSymbol: index))
-        if let old = table[id], old.kind == .data { kept[id] = old.address }
+        guard let old = table[id], old.kind == .data, old.address != 0 else { continue }
+        let size = object.symbols[index].st_size
+        guard size <= old.size || (old.isCommon && size <= DataRoom.capacity(old.size)) else {
+          throw StateRefusal(
+            unit: unit.name, symbol: object.name(ofSymbol: index).string,
+            reason: .noRoomToGrow(
+              from: old.size, to: size,
+              room: old.isCommon ? DataRoom.capacity(old.size) : old.size))
+        }
+        kept[id] = old.address
       }
     }
     return kept
@@ -146,7 +182,8 @@ struct ChangeSet {
   }
 
   /// Slots of functions that nobody defines any more: they lead to the lazy resolver.
-  func slotsToClear(_ set: LinkedSet, _ old: SymbolTable, _ space: LinkSpace) -> [SlotTable.Change] {
+  func slotsToClear(_ set: LinkedSet, _ old: SymbolTable, _ space: LinkSpace) -> [SlotTable.Change]
+  {
     var changes: [SlotTable.Change] = []
     for unit in linked.map(\.unit) + removedUnits {
       guard let version = unit.version else { continue }
@@ -161,16 +198,27 @@ struct ChangeSet {
     return changes
   }
 
-  /// Local functions whose address somebody has: to the new body of that name, or left to the old one.
+  /// Local functions whose address somebody has: to the new body of that name, or left to the old one,
+  /// which then must stay.
   private func localSlotChanges(_ old: UnitVersion, _ set: LinkedSet) -> [SlotTable.Change] {
-    guard let new = set.objects.first(where: { $0.unit == old.linked.unit }) else { return [] }
-    var bodies: [VariableKey: UInt64] = [:]
     guard !old.linked.localSlots.isEmpty else { return [] }
+    guard let new = set.objects.first(where: { $0.unit == old.linked.unit }) else {
+      old.linked.codeEscapes = true
+      return []
+    }
+    var bodies: [VariableKey: Int] = [:]
     for index in 1..<max(new.object.firstGlobal, 1) where new.object.symbols[index].isFunction {
-      bodies[VariableIndex.key(new, index)] = new.address(ofSymbol: index)
+      bodies[VariableIndex.key(new, index)] = index
     }
     return old.linked.localSlots.compactMap { symbol, slot in
-      bodies[VariableIndex.key(old.linked, symbol)].map { SlotTable.Change(slot, $0) }
+      guard let index = bodies[VariableIndex.key(old.linked, symbol)],
+        let body = new.address(ofSymbol: index)
+      else {
+        old.linked.codeEscapes = true
+        return nil
+      }
+      new.localSlots[index] = slot
+      return SlotTable.Change(slot, body)
     }
   }
 }

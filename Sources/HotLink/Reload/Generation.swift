@@ -7,18 +7,21 @@ internal import Synchronization
 public final class Generation: Sendable {
   /// 1 for the first.
   public let number: Int
-  package let table: SymbolTable
+  private let current: Mutex<SymbolTable>
+  /// Its symbols. Units that are linked when they are first called add to them; nothing changes.
+  package var table: SymbolTable { current.withLock { $0 } }
   private let space: LinkSpace
   private let retired = Atomic<Bool>(false)
 
   init(number: Int, table: SymbolTable, space: LinkSpace) {
     self.number = number
-    self.table = table
+    current = Mutex(table)
     self.space = space
   }
 
   /// Whether code of this generation may have been recycled: its bodies are then no longer told.
   public var isRetired: Bool { retired.load(ordering: .acquiring) }
+  func extend(_ table: SymbolTable) { current.withLock { $0 = table } }
   func retire() { retired.store(true, ordering: .releasing) }
 
   /// How many symbols are defined.

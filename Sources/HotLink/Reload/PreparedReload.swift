@@ -12,12 +12,15 @@ final class PreparedReload: @unchecked Sendable {
   }
 
   let set: LinkedSet
-  let members: [Member]
+  /// Emptied when it has taken effect: plans hold the versions they replace.
+  var members: [Member]
   /// Units that are gone.
   let removedUnits: [Unit]
   var report: ReloadReport
   /// What it was made of, to be linked again when it is not taken.
   var changes: [UnitChange] = []
+  /// Units that are still not linked with it.
+  var waiting = LazyUnits()
   /// Slots of functions that no unit defines any more.
   var clearedSlots: [SlotTable.Change] = []
   /// Constructors of the Swift runtime's registration object, run first.

@@ -4,14 +4,14 @@
 //               shared is written, and a refusal leaves no trace
 //     publish   at the host's safe point: carry data, store the table pointer once, start what is new
 //     retire    recycle what nobody can be inside of
-internal import CLoaderSupport
-internal import Glibc
 internal import LoaderEngine
 
 /// The units of a session and what is linked of them. Its owner serialises.
 final class Program: @unchecked Sendable {
   struct Options {
     var isStrict = false
+    /// Units are linked when they are needed.
+    var isLazy = false
     var allowUndefined = false
     var arguments: [String] = []
   }
@@ -24,14 +24,16 @@ final class Program: @unchecked Sendable {
   private var comdatOwners: [SymbolID: UInt32] = [:]
   private var members: [String: ObjectFile] = [:]
   private var memberOrder: [String] = []
+  private var lazyUnits = LazyUnits()
   let retirement = Retirement()
   private var fixedConstantBytes: UInt64 = 0
-  private let arguments: ProgramArguments
+  private let arguments: ArgumentVector
+  private var hasFinished = false
 
   init(tag: UInt32, backing: Arena.BackingChoice, options: Options) throws(LinkError) {
     space = try LinkSpace(backing, tag: tag)
     self.options = options
-    arguments = ProgramArguments(options.arguments)
+    arguments = ArgumentVector(options.arguments)
     generation = Generation(number: 0, table: .empty, space: space)
   }
 
@@ -70,13 +72,21 @@ final class Program: @unchecked Sendable {
   private func link(_ changes: [UnitChange]) throws -> PreparedReload {
     let clock = Stopwatch()
     var inputs = ChangeSet(self, changes)
+    var base = generation.table
+    var waiting = lazyUnits
+    if generation.number == 0, options.isLazy {
+      try setAside(&inputs, &waiting, &base)
+    }
     for object in inputs.objects {
-      for library in SwiftRuntime.autolinkedLibraries(object) { try? space.host.open(library: library) }
+      for library in SwiftRuntime.autolinkedLibraries(object) {
+        try? space.host.open(library: library)
+      }
     }
     var unkept: [UInt32: Set<Int>] = [:]
     while true {
       try pullMembers(into: &inputs)
-      let base = inputs.tableWithoutChangedUnits(generation.table)
+      pullWaiting(into: &inputs, &waiting)
+      let table = inputs.tableWithoutChangedUnits(base, space)
       let owners = inputs.comdatOwners(comdatOwners, space)
       var planning = 0.0
       var plans: [StatePlan] = []
@@ -90,7 +100,14 @@ final class Program: @unchecked Sendable {
           elsewhere: { inputs.variableElsewhere($0, unit) })
         planning += start.microseconds
         plans.append(plan)
-        linkInputs.append(LinkInput(object: object, unit: unit.id, placements: plan.placements))
+        var input = LinkInput(object: object, unit: unit.id, placements: plan.placements)
+        if let old = unit.version {
+          input.identities =
+            old.object === object
+            ? old.linked.identities
+            : ClosureMatching(object, old: old, generation: generation.number).identities
+        }
+        linkInputs.append(input)
       }
       let registers = zip(linkInputs, plans).contains { input, _ in
         input.object.sections.indices.contains {
@@ -102,10 +119,11 @@ final class Program: @unchecked Sendable {
         linkInputs.append(
           LinkInput(object: try SwiftRuntime.registrationObject(), unit: SwiftRuntime.unit))
       }
+      let link = try linkOptions(inputs, owners)
       let set: LinkedSet
       do {
         set = try ObjectLinker.link(
-          linkInputs, against: base, in: space, options: linkOptions(inputs, owners))
+          linkInputs, against: table, in: space, options: link)
       } catch {
         // A reference that could mean either of two constants: keep this section in one piece.
         guard case .ambiguous(_, let section, _) = error.reason,
@@ -118,18 +136,23 @@ final class Program: @unchecked Sendable {
       // Units outside the change that must see what moved or went.
       if generation.number > 0,
         try inputs.addDependents(of: set, generation.table, units, space)
-      { continue }
-      return try finish(inputs, plans, set, registers, planning, clock.microseconds)
+      {
+        continue
+      }
+      let prepared = try finish(inputs, plans, set, registers, planning, clock.microseconds)
+      prepared.waiting = waiting
+      return prepared
     }
   }
 
-  private func linkOptions(_ inputs: ChangeSet, _ owners: [SymbolID: UInt32]) -> LinkOptions {
+  private func linkOptions(_ inputs: ChangeSet, _ owners: [SymbolID: UInt32]) throws -> LinkOptions
+  {
     var link = LinkOptions()
     link.deferUndefinedCalls = !options.isStrict
     link.allowUndefined = options.allowUndefined
     link.isPermanent = generation.number == 0
     link.comdatOwner = { owners[$0] }
-    link.keptCommons = inputs.keptCommons(generation.table, space)
+    link.keptCommons = try inputs.keptCommons(generation.table, space)
     let names = units.map(\.name)
     link.unitName = { $0 < names.count ? names[Int($0)] : "the linker" }
     return link
@@ -164,13 +187,20 @@ final class Program: @unchecked Sendable {
       if generation.number > 0, !isSame {
         let old = unit.version.map { FunctionContents($0.object) }
         let functions = FunctionContents(object).compared(to: old ?? FunctionContents.none)
+        report.verdicts += initialisers.remarks(functions.changed, object, unit.name)
         report.changed += functions.changed
         report.added += functions.added
         report.removed += functions.removed
       }
     }
+    for id in set.options.keptCommons.keys.sorted() where set.definition(of: id)?.isCommon == true {
+      let unit = set.definition(of: id).map { name(ofUnit: $0.unit) } ?? ""
+      report.verdicts.append(
+        Verdict(unit: unit, symbol: space.names[id].string, fate: .kept))
+    }
     for unit in inputs.removedUnits {
-      report.removed += unit.version.map { FunctionContents($0.object).fingerprints.keys.sorted() } ?? []
+      report.removed +=
+        unit.version.map { FunctionContents($0.object).fingerprints.keys.sorted() } ?? []
     }
     let prepared = PreparedReload(
       set: set, members: members, removedUnits: inputs.removedUnits, report: report)
@@ -195,6 +225,52 @@ final class Program: @unchecked Sendable {
     where unitByName[name]?.version == nil && !inputs.contains(name) {
       if let object = members[name] { inputs.add(makeUnit(name), object) }
     }
+  }
+
+  /// Before the first link: units that can wait are known by their symbols only.
+  private func setAside(
+    _ inputs: inout ChangeSet, _ waiting: inout LazyUnits, _ table: inout SymbolTable
+  ) throws(LinkError) {
+    var draft = SymbolTable.Draft(from: table)
+    for (unit, object) in inputs.setAside(where: LazyUnits.canWait) {
+      try waiting.add(unit, object, to: &draft, space, name: name(ofUnit:))
+    }
+    table = draft.table
+  }
+
+  /// Units of the change that waited, and units whose data the change refers to.
+  private func pullWaiting(into inputs: inout ChangeSet, _ waiting: inout LazyUnits) {
+    guard !waiting.isEmpty else { return }
+    for unit in inputs.linked.map(\.unit) + inputs.removedUnits {
+      guard let known = waiting.waiting[unit.id] else { continue }
+      waiting.remove(unit.id)
+      inputs.noteWaiting([known])
+    }
+    let pulled = waiting.pull(for: inputs.objects, space)
+    inputs.noteWaiting(pulled)
+    for (unit, object) in pulled { inputs.add(unit, object) }
+  }
+
+  func isWaiting(_ unit: Unit) -> Bool { lazyUnits.waiting[unit.id] != nil }
+  var allUnitNames: [String] {
+    units.filter { $0.version != nil || isWaiting($0) }.map(\.name)
+  }
+
+  /// Links the waiting unit that defines a function, now, in the current generation.
+  ///
+  /// - Returns: whether there was one.
+  func linkWaiting(for symbol: SymbolID) throws(Refusal) -> Bool {
+    guard let definition = generation.table[symbol],
+      let found = lazyUnits.waiting[definition.unit]
+    else { return false }
+    let prepared = try prepare([UnitChange(name: found.unit.name, object: found.object)])
+    do {
+      let table = try prepared.set.commit()
+      space.slots.publish(prepared.set.slotChanges)
+      generation.extend(table)
+      takeOver(prepared)
+    } catch { throw Refusal(unit: found.unit.name, reason: .link(error)) }
+    return true
   }
 
   func makeUnit(_ name: String) -> Unit {
@@ -234,12 +310,14 @@ final class Program: @unchecked Sendable {
     report.publishedAt = Stopwatch.now()
     start(prepared)
     old.retire()
+    prepared.members = []
     report.pins = retire()
     report.pinnedBytes = report.pins.reduce(0) { $0 + $1.bytes }
     return report
   }
 
   private func takeOver(_ prepared: PreparedReload) {
+    lazyUnits = prepared.waiting
     for (id, owner) in prepared.set.comdatOwners { comdatOwners[id] = owner }
     for unit in prepared.removedUnits {
       if let version = unit.version { supersede(unit, version) }
@@ -258,6 +336,7 @@ final class Program: @unchecked Sendable {
   }
 
   private func start(_ prepared: PreparedReload) {
+    if generation.number == 1 { finishAtExit() }
     for address in prepared.runtimeInitialisers { call(address) }
     for member in prepared.members {
       for symbol in member.initialisers {
@@ -267,56 +346,65 @@ final class Program: @unchecked Sendable {
   }
 
   private func call(_ address: UInt64) {
-    guard let pointer = Address(address).pointer else { return }
-    hl_call_initialiser(pointer, arguments.count, arguments.vector, hl_environment())
+    LinkedCode.initialise(Address(address), arguments)
   }
 
   private func retire() -> [Pin] {
     if generation.number == 1 { fixedConstantBytes = space.arena.used(.constants) }
     retirement.usesFibres = Program.fibreFunctions.contains { space.names.find($0) != nil }
     var pins = retirement.collect(stubs: space.arena.stubs)
-    let waiting = pins.reduce(0) { $0 + $1.bytes }
-    let constants = space.arena.used(.constants)
-    let recyclable = units.reduce(UInt64(0)) {
-      $0 + ($1.version.map { $0.group.isPermanent ? 0 : $0.group.tied?.range.size ?? 0 } ?? 0)
+    // What is not tied to code that can go: literals and constants, for ever.
+    let held = space.arena.used(.constants)
+    var recyclable = pins.reduce(UInt64(0)) { $0 + $1.tiedBytes }
+    for unit in units {
+      if let group = unit.version?.group, !group.isPermanent {
+        recyclable += group.tied?.range.size ?? 0
+      }
     }
-    if constants > fixedConstantBytes + recyclable {
+    if held > fixedConstantBytes + recyclable {
       pins.append(
-        Pin(
-          unit: "", bytes: constants - fixedConstantBytes - min(recyclable, constants),
-          reason: .constants))
-      _ = waiting
+        Pin(unit: "", bytes: held - fixedConstantBytes - recyclable, reason: .constants))
     }
     return pins
   }
 
+  // MARK: end
+
+  /// Runs the destructors and finalisers of linked code. What the process still refers to stays mapped.
+  func finish() {
+    guard generation.number > 0 else { return }
+    runFinalisers()
+    LinkedCode.runExitHandlers(of: space.got.start)
+    if Program.outliving.contains(where: { space.names.find($0) != nil }) {
+      space.arena.keepForever()
+    }
+  }
+
+  /// `.fini_array` of all units, once.
+  private func runFinalisers() {
+    guard !hasFinished else { return }
+    hasFinished = true
+    for unit in units.reversed() {
+      guard let version = unit.version else { continue }
+      for symbol in InitialiserPlan.finalisers(of: version.object) {
+        if let address = version.linked.address(ofSymbol: symbol) { call(address) }
+      }
+    }
+  }
+
+  /// Has the finalisers run at the process's exit, after handlers that linked code registers.
+  private func finishAtExit() {
+    LinkedCode.atExit { [weak self] in self?.runFinalisers() }
+  }
+
+  /// Names by which linked code hands its addresses to something that outlives a session.
+  private static let outliving = [
+    "atexit", "pthread_create", "signal", "sigaction", "swift_addNewDSOImage", "thrd_create",
+    "_ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE",
+    "__cxa_thread_atexit", "__cxa_thread_atexit_impl", "pthread_key_create", "at_quick_exit",
+  ]
+
   private static let fibreFunctions = [
     "swapcontext", "makecontext", "make_fcontext", "jump_fcontext",
   ]
-}
-
-/// argc and argv for initialisers and `main`, alive as long as the program.
-final class ProgramArguments: @unchecked Sendable {
-  let vector: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
-  let count: Int32
-
-  init(_ arguments: [String]) {
-    count = Int32(arguments.count)
-    vector = .allocate(capacity: arguments.count + 1)
-    for (index, argument) in arguments.enumerated() { vector[index] = strdup(argument) }
-    vector[arguments.count] = nil
-  }
-}
-
-/// Microseconds since it was made. Linux: `CLOCK_MONOTONIC`.
-struct Stopwatch {
-  private let start = Stopwatch.now()
-
-  static func now() -> UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
-  }
-
-  var microseconds: Double { Double(Stopwatch.now() - start) / 1000 }
 }

@@ -1,6 +1,5 @@
 // Code of earlier generations, until nobody can be inside it. It is found on stacks, conservatively:
 // a word that looks like an address in it keeps it. What cannot be known keeps it too, and is said.
-internal import CLoaderSupport
 internal import LoaderEngine
 internal import Synchronization
 
@@ -52,57 +51,12 @@ final class Retirement {
         continue
       }
       kept.append(entry)
-      pins.append(Pin(unit: entry.unit, bytes: entry.group.size, reason: reason))
+      pins.append(
+        Pin(
+          unit: entry.unit, bytes: entry.group.size, reason: reason,
+          tiedBytes: entry.group.tied?.range.size ?? 0))
     }
     entries = kept
     return pins
-  }
-}
-
-/// Looks for addresses in a few ranges on stacks.
-private final class StackScan {
-  private let ranges: [AddressRange]
-  private let low: UInt64
-  private let high: UInt64
-  private(set) var hits: [Bool]
-
-  init(_ ranges: [AddressRange?]) {
-    self.ranges = ranges.map { $0 ?? AddressRange(start: Address(0), size: 0) }
-    low = self.ranges.map(\.start.value).min() ?? 0
-    high = self.ranges.map(\.end.value).max() ?? 0
-    hits = [Bool](repeating: false, count: ranges.count)
-  }
-
-  func scanOwnStack() -> Bool {
-    hl_scan_stack(StackScan.visit, Unmanaged.passUnretained(self).toOpaque()) == 0
-  }
-
-  /// - Returns: how many threads did not answer.
-  func scanOtherThreads(except own: [Int32], stubs: AddressRange) -> Int32 {
-    let context = Unmanaged.passUnretained(self).toOpaque()
-    return own.withUnsafeBufferPointer {
-      hl_scan_threads(
-        StackScan.visit, context, $0.baseAddress, $0.count, UInt(stubs.start.value),
-        UInt(stubs.end.value), 50)
-    }
-  }
-
-  // Runs in signal handlers of other threads, one at a time: it touches memory made beforehand only.
-  private static let visit:
-    @convention(c) (
-      UnsafeMutableRawPointer?, UnsafePointer<UInt>?, UnsafePointer<UInt>?
-    ) -> Void = { context, from, to in
-      guard let context, let from, let to else { return }
-      let scan = Unmanaged<StackScan>.fromOpaque(context).takeUnretainedValue()
-      var word = from
-      while word < to {
-        let value = UInt64(word.pointee)
-        if value >= scan.low && value < scan.high { scan.mark(value) }
-        word += 1
-      }
-    }
-
-  private func mark(_ value: UInt64) {
-    for index in ranges.indices where ranges[index].contains(Address(value)) { hits[index] = true }
   }
 }

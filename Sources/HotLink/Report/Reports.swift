@@ -72,6 +72,8 @@ public struct Pin: Hashable, Sendable {
   public var unit: String
   public var bytes: UInt64
   public var reason: Reason
+  /// How many of the bytes are constants that only that code uses.
+  var tiedBytes: UInt64 = 0
 }
 
 /// A change that was not carried out; the program goes on as it was.

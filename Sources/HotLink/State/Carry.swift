@@ -44,7 +44,9 @@ struct Carry {
     case .identity:
       return writeChangedWords(to: live, common) ? .rewritten : nil
     case .cache:
-      if Carry.differ(image, oldImage, common), !Carry.differ(UnsafeRawPointer(live), oldImage, common) {
+      if Carry.differ(image, oldImage, common),
+        !Carry.differ(UnsafeRawPointer(live), oldImage, common)
+      {
         Carry.copy(image, to: live, common)
       }
       return nil
@@ -84,7 +86,8 @@ struct Carry {
             of: image.loadUnaligned(fromByteOffset: at, as: UInt64.self), toByteOffset: at,
             as: UInt64.self)
         } else {
-          live.storeBytes(of: image.load(fromByteOffset: at, as: UInt8.self), toByteOffset: at, as: UInt8.self)
+          live.storeBytes(
+            of: image.load(fromByteOffset: at, as: UInt8.self), toByteOffset: at, as: UInt8.self)
         }
       }
       at += width

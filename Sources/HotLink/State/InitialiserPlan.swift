@@ -8,8 +8,8 @@ internal import LoaderEngine
 struct InitialiserPlan {
   /// Symbol indices of functions to run, in order.
   private(set) var toRun: [Int] = []
-  /// Initialisers that were edited and do not run again.
-  private(set) var notRun: [String] = []
+  /// Names of all functions that initialise something in the unit.
+  private(set) var names: Set<String> = []
 
   init(
     _ object: ObjectFile, unit: String, old: ObjectFile?, newVariables: Set<Int>
@@ -22,6 +22,7 @@ struct InitialiserPlan {
     let oldNames = Set(InitialiserPlan.entries(of: old).map { old.name(ofSymbol: $0).string })
     let uses = InitialiserUses(object)
     let helpers = uses.functions.filter { InitialiserPlan.isHelper(object.name(ofSymbol: $0)) }
+    names = Set((entries + helpers).map { object.name(ofSymbol: $0).string })
     var ran: Set<Int> = []
     for helper in helpers where InitialiserPlan.standsAlone(object.name(ofSymbol: helper)) {
       let touched = uses.variables(of: helper)
@@ -53,6 +54,17 @@ struct InitialiserPlan {
     }
   }
 
+  /// What became of initialisers: those that ran for new variables, and edited ones that did not.
+  func remarks(_ changed: [String], _ object: ObjectFile, _ unit: String) -> [Verdict] {
+    let run = Set(toRun.map { object.name(ofSymbol: $0).string })
+    return run.intersection(names).sorted().map {
+      Verdict(unit: unit, symbol: $0, fate: .initialised)
+    }
+      + changed.filter { names.contains($0) && !run.contains($0) }.map {
+        Verdict(unit: unit, symbol: $0, fate: .initialiserNotRun)
+      }
+  }
+
   private static func refusal(
     _ object: ObjectFile, _ unit: String, _ fresh: Set<Int>, _ function: Int
   ) -> StateRefusal {
@@ -64,9 +76,21 @@ struct InitialiserPlan {
 
   /// The functions that `.init_array` and `.ctors` name, in the order they run: lower priorities first.
   static func entries(of object: ObjectFile) -> [Int] {
+    functions(of: object, in: ".init_array", ".ctors", .initArray, .constructors)
+  }
+
+  /// The functions that `.fini_array` and `.dtors` name, in the order they run.
+  static func finalisers(of object: ObjectFile) -> [Int] {
+    functions(of: object, in: ".fini_array", ".dtors", .finiArray, .destructors).reversed()
+  }
+
+  private static func functions(
+    of object: ObjectFile, in array: StaticString, _ legacy: StaticString,
+    _ arrayRole: SectionRole, _ legacyRole: SectionRole
+  ) -> [Int] {
     let tables = object.relocationSections.filter {
       let name = object.name(ofSection: Int(object.sections[$0].info))
-      return name.hasPrefix(".init_array") || name.hasPrefix(".ctors")
+      return name.hasPrefix(array) || name.hasPrefix(legacy)
     }
     guard !tables.isEmpty else { return [] }
     var found: [(priority: Int, order: Int, symbol: Int)] = []
@@ -74,8 +98,8 @@ struct InitialiserPlan {
     let finder = CodeSymbols(object)
     for list in tables {
       let section = Int(object.sections[list].info)
-      guard roles[section] == .initArray || roles[section] == .constructors else { continue }
-      let isReversed = roles[section] == .constructors
+      guard roles[section] == arrayRole || roles[section] == legacyRole else { continue }
+      let isReversed = roles[section] == legacyRole
       let priority = InitialiserOrder.priority(object.name(ofSection: section))
       let relocations = object.relocations(inSection: list)
       for index in 0..<relocations.count {
@@ -148,8 +172,8 @@ struct InitialiserUses {
         }
         let name = object.name(ofSymbol: variable)
         if name.hasPrefix("_ZGV") { continue }
-        for range in ranges where relocation.r_offset >= range.start && relocation.r_offset < range.end
-        {
+        for range in ranges
+        where relocation.r_offset >= range.start && relocation.r_offset < range.end {
           table[range.symbol, default: []].insert(variable)
         }
       }

@@ -17,6 +17,8 @@ struct StatePlan {
   /// Constants that got another address.
   private(set) var movedConstants: [String] = []
   private(set) var removed: [String] = []
+  /// Variables that stay without a look at their values: thread-local ones.
+  private var keptInPlace: [String] = []
   private var carriedNew: Set<Int> = []
   let images = InitialImages()
 
@@ -76,6 +78,7 @@ struct StatePlan {
     let found = map.atoms.map(find)
     if role.isThreadLocal { return try planThreadLocal(section, map, found) }
     if isUnkept { return markMoved(map, found) }
+    if keepIdentical(section, map) { return }
     if try keepWhole(section, map, found) { return }
     guard found.contains(where: { $0 != nil }) || !role.isState else {
       return markNew(section, map)
@@ -130,7 +133,8 @@ struct StatePlan {
         oldImage: old.images[twin].map { UnsafeRawPointer($0) }))
   }
 
-  private mutating func planThreadLocal(_ section: Int, _ map: DataMap, _ found: [Variable?]) throws {
+  private mutating func planThreadLocal(_ section: Int, _ map: DataMap, _ found: [Variable?]) throws
+  {
     let named = zip(map.atoms, found).filter { $0.0.symbol != nil }
     if named.allSatisfy({ $0.1 == nil }) { return markNew(section, map) }
     let bases = Set(named.map { atom, variable in variable.map { $0.address &- atom.offset } })
@@ -141,9 +145,30 @@ struct StatePlan {
         unit: unit, symbol: object.name(ofSection: section).string, reason: .threadLocalLayout)
     }
     placements[section] = .whole(address: base, place: nil)
+    keptInPlace += named.compactMap { $0.0.symbol.map(name) }
   }
 
   // MARK: whole
+
+  /// Literals and names that no symbol marks: the same bytes stay where they are.
+  private mutating func keepIdentical(_ section: Int, _ map: DataMap) -> Bool {
+    guard let old, !roles[section].isState, !object.sections[section].isWritable,
+      !map.atoms.contains(where: { $0.symbol != nil }),
+      let bytes = object.contents(ofSection: section),
+      relocations.isEmpty(section, 0, object.sections[section].size)
+    else { return false }
+    let name = object.name(ofSection: section)
+    for twin in old.object.sections.indices
+    where old.object.name(ofSection: twin) == name && old.linked.roles[twin] == roles[section] {
+      guard old.linked.pieces[twin] == nil, old.linked.addresses[twin] != 0,
+        let before = old.object.contents(ofSection: twin), before.hash == bytes.hash,
+        before.count == bytes.count
+      else { continue }
+      placements[section] = .whole(address: old.linked.addresses[twin], place: nil)
+      return true
+    }
+    return false
+  }
 
   private mutating func keepWhole(_ section: Int, _ map: DataMap, _ found: [Variable?]) throws
     -> Bool
@@ -170,7 +195,8 @@ struct StatePlan {
       }
       guard base + atom.offset >= oldEnd else { return false }
     }
-    let image = roles[section] == .bss ? nil : images.make(section, size: object.sections[section].size)
+    let image =
+      roles[section] == .bss ? nil : images.make(section, size: object.sections[section].size)
     placements[section] = .whole(address: base, place: image)
     rooms[section] = roomEnd - base
     for (atom, variable) in zip(map.atoms, found) {
@@ -233,7 +259,8 @@ struct StatePlan {
   }
 
   /// Where bytes go that no symbol names: literals are interned, jump tables go with the code.
-  private func home(ofUnnamed atom: Atom, _ section: Int, _ kind: Arena.Kind) -> PieceRequest.Home? {
+  private func home(ofUnnamed atom: Atom, _ section: Int, _ kind: Arena.Kind) -> PieceRequest.Home?
+  {
     if kind == .data { return isPadding(section, atom) ? nil : .fresh(.data) }
     if relocations.isEmpty(section, atom.offset, atom.size) { return .interned }
     guard relocations.aimAtCode(section, atom.offset, atom.size),
@@ -277,16 +304,21 @@ struct StatePlan {
         kind: kind, unit: unit, symbol: name, address: address, size: atom.size,
         oldSize: variable?.size ?? 0,
         image: image.map { UnsafeRawPointer($0) + Int(atom.offset) },
-        oldImage: variable.flatMap { old?.images[$0.section].map(UnsafeRawPointer.init)?.advanced(by: Int($0.offset)) }))
+        oldImage: variable.flatMap {
+          old?.images[$0.section].map(UnsafeRawPointer.init)?.advanced(by: Int($0.offset))
+        }))
   }
 
   /// Verdicts that need no look at memory.
   func remarks(_ unit: String) -> [Verdict] {
-    movedConstants.map { Verdict(unit: unit, symbol: $0, fate: .moved) }
+    keptInPlace.map { Verdict(unit: unit, symbol: $0, fate: .kept) }
+      + movedConstants.map { Verdict(unit: unit, symbol: $0, fate: .moved) }
       + removed.map { Verdict(unit: unit, symbol: $0, fate: .removed) }
-      + (old == nil ? [] : newVariables.subtracting(carriedNew).map(name).sorted().map {
-        Verdict(unit: unit, symbol: $0, fate: .added)
-      })
+      + (old == nil
+        ? []
+        : newVariables.subtracting(carriedNew).map(name).sorted().map {
+          Verdict(unit: unit, symbol: $0, fate: .added)
+        })
   }
 
   private func name(_ symbol: Int) -> String { object.name(ofSymbol: symbol).string }

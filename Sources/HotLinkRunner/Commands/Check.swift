@@ -92,7 +92,10 @@ struct Check: ParsableCommand {
     ]
     if !dump.isEmpty {
       members.append(
-        ("bytes", .object(dump.map { ($0, session.linkedBytes(of: $0).map { .string(hex($0)) } ?? .null) })))
+        (
+          "bytes",
+          .object(dump.map { ($0, session.linkedBytes(of: $0).map { .string(hex($0)) } ?? .null) })
+        ))
     }
     Reporter(json: true).emit(members)
   }

@@ -1,2 +1,3 @@
 import ArgumentParser
+
 struct Inspect: ParsableCommand {}

@@ -1,6 +1,5 @@
 // `hotlink run FILES… -- ARGS…`: links objects in memory and calls their main.
 import ArgumentParser
-import CLoaderSupport
 import Glibc
 import HotLink
 import LoaderEngine
@@ -39,8 +38,9 @@ struct Run: ParsableCommand {
       for file in files { try session.add(input: file) }
       try session.start()
       let address = try session.address(of: entry)
-      let vector = CommandLineVector(options.arguments)
-      Glibc.exit(hl_call_main(address, vector.count, vector.pointers, hl_environment()))
+      let status = LinkedCode.main(address, ArgumentVector(options.arguments))
+      // exit runs the program's handlers and finalisers; the session must outlive them.
+      withExtendedLifetime(session) { Glibc.exit(status) }
     } catch let refusal as Refusal {
       reporter.failed(refusal)
     } catch let error as LinkError {
@@ -56,18 +56,5 @@ extension Session {
     guard input == "-" else { return try add(FilePath(input)) }
     let contents = try FileContents(draining: STDIN_FILENO, name: "standard input")
     try add(contents.bytes, name: "standard input")
-  }
-}
-
-/// argv for a C main, kept for as long as the process.
-struct CommandLineVector {
-  let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
-  let count: Int32
-
-  init(_ arguments: [String]) {
-    pointers = .allocate(capacity: arguments.count + 1)
-    for (index, argument) in arguments.enumerated() { pointers[index] = strdup(argument) }
-    pointers[arguments.count] = nil
-    count = Int32(arguments.count)
   }
 }

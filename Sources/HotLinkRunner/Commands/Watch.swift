@@ -1,6 +1,5 @@
 // `hotlink watch build/ --entry tick`: a loop that calls the entry and picks up new code between frames.
 import ArgumentParser
-import CLoaderSupport
 import Glibc
 import HotLink
 import HotLinkWatch
@@ -42,7 +41,7 @@ struct Watch: ParsableCommand {
   @Option(name: .customShort("l"), help: "Library to open in the process first, as for a linker.")
   var libraries: [String] = []
 
-  @Flag(help: "Link every unit before the first frame (the default until a unit can wait).")
+  @Flag(help: "Link every unit before the first frame, not when it is first called.")
   var eager = false
 
   @Flag(help: "Refuse undefined functions at once instead of when they are called.")
@@ -61,6 +60,7 @@ struct Watch: ParsableCommand {
     StopRequest.install()
     var options = Session.Options()
     options.isStrict = strict
+    options.isLazy = !eager
     options.libraries = libraries
     options.arguments = ["hotlink"] + paths
     do {
@@ -70,10 +70,12 @@ struct Watch: ParsableCommand {
         .watching(paths.map { FilePath($0) }, settle: .milliseconds(settle)))
       try session.start()
       let loop = try FrameLoop(session, entry: entry, hz: hz, limit: frames)
-      if let initialise { hl_call_void(try session.address(of: initialise)) }
+      if let initialise { LinkedCode.call(try session.address(of: initialise)) }
       let count = loop.run()
-      if let finish { hl_call_void(try session.address(of: finish)) }
+      if let finish { LinkedCode.call(try session.address(of: finish)) }
       reporter.stopped(frames: count)
+      // Its finalisers run here; handlers that code registered with atexit, in exit.
+      withExtendedLifetime(session) {}
     } catch let refusal as Refusal {
       reporter.refused(refusal)
       throw ExitCode(RunnerExit.badInput)
@@ -84,7 +86,6 @@ struct Watch: ParsableCommand {
       reporter.say("error: \(error)")
       throw ExitCode(RunnerExit.cannotReach)
     }
-    // Linked code may have registered handlers with atexit; it stays mapped until they have run.
     Glibc.exit(RunnerExit.accepted)
   }
 }

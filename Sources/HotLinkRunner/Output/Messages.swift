@@ -9,7 +9,9 @@ enum Messages {
     let inFile = error.file.isEmpty ? "" : "\n  in \(error.file)"
     switch error.reason {
     case .notELF(let found):
-      let hex = found.prefix(4).map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }
+      let hex = found.prefix(4).map {
+        $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16)
+      }
       return "error: not an ELF file\(inFile)\n  begins with: \(hex.joined(separator: " "))"
         + "\n  help: pass an object made with `cc -c`, an archive, or remove the file"
     case .malformed(let structure, let offset, let detail):

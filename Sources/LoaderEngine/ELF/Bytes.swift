@@ -57,14 +57,14 @@ package struct Bytes: @unchecked Sendable {
 
 /// A proven table of fixed-size records.
 package struct RecordTable<Record: BitwiseCopyable>: @unchecked Sendable {
-  private let base: UnsafeRawPointer
+  private let base: UnsafeRawPointer?
   package let count: Int
   private let contents: FileContents?
 
   package static var empty: RecordTable { RecordTable() }
 
   private init() {
-    base = UnsafeRawPointer(bitPattern: 16)!  // never read: count is 0
+    base = nil
     count = 0
     contents = nil
   }
@@ -81,7 +81,9 @@ package struct RecordTable<Record: BitwiseCopyable>: @unchecked Sendable {
   @inline(__always)
   package subscript(index: Int) -> Record {
     precondition(UInt(bitPattern: index) < UInt(bitPattern: count), "index outside a table")
-    return (base + index &* MemoryLayout<Record>.stride).loadUnaligned(as: Record.self)
+    // A table with records has a base.
+    return (base.unsafelyUnwrapped + index &* MemoryLayout<Record>.stride)
+      .loadUnaligned(as: Record.self)
   }
 }
 

@@ -162,14 +162,14 @@ package final class ObjectFile: Sendable {
       guard symbolNames.name(at: symbol.st_name) != nil else {
         throw malformed("symbol \(index)", at, "name outside the name table")
       }
-      let where_ = symbol.st_shndx
-      var section = Int(where_)
-      if where_ == UInt16(truncatingIfNeeded: SHN_XINDEX) {
+      let shndx = symbol.st_shndx
+      var section = Int(shndx)
+      if shndx == UInt16(truncatingIfNeeded: SHN_XINDEX) {
         guard index < extended.count else {
           throw malformed("symbol \(index)", at, "extended index without a table")
         }
         section = Int(extended[index])
-      } else if where_ >= 0xFF00 {
+      } else if shndx >= 0xFF00 {
         continue
       }
       guard section < sections.count else {

@@ -13,20 +13,22 @@ extension LinkedSet {
         let place = linked.places[section], linked.pieces[section] == nil
       else { continue }
       let code = UnsafeRawBufferPointer(start: bytes.base, count: bytes.count)
+      var finder: FunctionFinder?
       var at = 0
       while let hit = BareReferences.next(in: code, from: at) {
         at = hit.field
         let target = hit.target
         guard target >= 0, target < bytes.count else { continue }
-        if symbols == nil { symbols = SymbolsBySection(linked.object) }
-        guard let list = symbols?[section] else { continue }
-        let finder = FunctionFinder(linked.object, list)
-        guard let home = finder.containing(UInt64(hit.field)),
-          !BareReferences.isRelocated(linked.object, section, hit.field),
+        let known = symbols ?? SymbolsBySection(linked.object)
+        symbols = known
+        let functions = finder ?? FunctionFinder(linked.object, section, known[section])
+        finder = functions
+        guard let home = functions.containing(UInt64(hit.field)),
+          !functions.isRelocated(UInt64(hit.field)),
           BareReferences.isInstruction(code, hit, from: Int(home.start))
         else { continue }
         let offset = UInt64(target)
-        guard let function = finder.starting(at: offset) else {
+        guard let function = functions.starting(at: offset) else {
           if offset < home.start || offset >= home.end { linked.codeEscapes = true }
           continue
         }
@@ -78,24 +80,6 @@ enum BareReferences {
     return nil
   }
 
-  static func isRelocated(_ object: ObjectFile, _ section: Int, _ field: Int) -> Bool {
-    for list in object.relocationSections where Int(object.sections[list].info) == section {
-      let relocations = object.relocations(inSection: list)
-      // Sorted by offset, as every assembler writes them; otherwise one by one.
-      var low = 0
-      var high = relocations.count
-      while low < high {
-        let middle = (low + high) / 2
-        if relocations[middle].r_offset < UInt64(field) { low = middle + 1 } else { high = middle }
-      }
-      if low < relocations.count, relocations[low].r_offset == UInt64(field) { return true }
-      for index in 0..<relocations.count where relocations[index].r_offset == UInt64(field) {
-        return true
-      }
-    }
-    return false
-  }
-
   /// Whether an instruction really ends behind the displacement: the bytes could be another's.
   static func isInstruction(_ code: UnsafeRawBufferPointer, _ hit: Hit, from start: Int) -> Bool {
     let found = InstructionWalker().instruction(
@@ -105,28 +89,47 @@ enum BareReferences {
   }
 }
 
-/// The functions of a section by place.
+/// The functions of a section by place, and where relocations stand in it.
 struct FunctionFinder {
-  private let object: ObjectFile
-  private let sorted: [Int]
+  private let starts: [UInt64]
+  private let ends: [UInt64]
+  private let symbols: [Int]
+  private let relocated: Set<UInt64>
 
-  init(_ object: ObjectFile, _ symbols: [Int]) {
-    self.object = object
-    sorted = symbols.filter { object.symbols[$0].isFunction }.sorted {
-      (object.symbols[$0].st_value, -$0) < (object.symbols[$1].st_value, -$1)
+  init(_ object: ObjectFile, _ section: Int, _ candidates: [Int]) {
+    // Of several at one place the global one is the identity; it stands behind the local ones.
+    let sorted = candidates.filter { object.symbols[$0].isFunction }.sorted {
+      (object.symbols[$0].st_value, $0) < (object.symbols[$1].st_value, $1)
     }
+    symbols = sorted
+    starts = sorted.map { object.symbols[$0].st_value }
+    ends = sorted.map { object.extent(ofSymbol: $0).upperBound }
+    var offsets: Set<UInt64> = []
+    for list in object.relocationSections where Int(object.sections[list].info) == section {
+      let relocations = object.relocations(inSection: list)
+      for index in 0..<relocations.count { offsets.insert(relocations[index].r_offset) }
+    }
+    relocated = offsets
   }
 
-  /// The function that begins at `offset`, a global one before a local one.
+  func isRelocated(_ offset: UInt64) -> Bool { relocated.contains(offset) }
+
+  /// The function that begins at `offset`.
   func starting(at offset: UInt64) -> Int? {
-    sorted.first { object.symbols[$0].st_value == offset }
+    last(upTo: offset).flatMap { starts[$0] == offset ? symbols[$0] : nil }
   }
 
   func containing(_ offset: UInt64) -> (start: UInt64, end: UInt64)? {
-    guard let found = sorted.last(where: { object.symbols[$0].st_value <= offset }) else {
-      return nil
+    last(upTo: offset).map { (starts[$0], ends[$0]) }
+  }
+
+  private func last(upTo offset: UInt64) -> Int? {
+    var low = 0
+    var high = starts.count
+    while low < high {
+      let middle = (low + high) / 2
+      if starts[middle] <= offset { low = middle + 1 } else { high = middle }
     }
-    let extent = object.extent(ofSymbol: found)
-    return (extent.lowerBound, extent.upperBound)
+    return low > 0 ? low - 1 : nil
   }
 }

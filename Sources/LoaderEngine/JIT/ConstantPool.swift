@@ -87,7 +87,8 @@ package final class ConstantPool: @unchecked Sendable {
       left -= 8
     }
     for index in 0..<left {
-      state = (state ^ UInt64(at.load(fromByteOffset: index, as: UInt8.self)))
+      state =
+        (state ^ UInt64(at.load(fromByteOffset: index, as: UInt8.self)))
         &* 0x100_0000_01B3
     }
     return UInt32(truncatingIfNeeded: state ^ (state >> 32))

@@ -43,19 +43,10 @@ extension LinkedSet {
           memcpy(place, part.base, part.count)
         }
       } else if let place = linked.places[section] {
-        let count =
-          linked.roles[section] == .unwind ? unwindLength(bytes) : bytes.count
-        memcpy(place, bytes.base, count)
+        let isUnwind = linked.roles[section] == .unwind
+        memcpy(place, bytes.base, isUnwind ? Int(unwindSize(linked, section)) : bytes.count)
       }
     }
-  }
-
-  private func unwindLength(_ bytes: Bytes) -> Int {
-    var at: UInt64 = 0
-    while let length = bytes.load(UInt32.self, at: at), length != 0, length != 0xFFFF_FFFF,
-      at + 4 + UInt64(length) <= UInt64(bytes.count)
-    { at += 4 + UInt64(length) }
-    return Int(at)
   }
 }
 
@@ -97,7 +88,9 @@ struct FixUp {
     self.rows = rows
     role = linked.roles[section]
     let contents = linked.object.contents(ofSection: section)
-    size = role == .unwind ? UInt64(contents?.count ?? 0) : linked.object.sections[section].size
+    size =
+      role == .unwind
+      ? set.unwindSize(linked, section) : linked.object.sections[section].size
     start = linked.addresses[section]
     place = linked.places[section]
     pieces = linked.pieces[section]
@@ -112,6 +105,8 @@ struct FixUp {
         throw unsupported(relocation)
       }
       let field = rows.fields[type]
+      // Behind a zero word the unwinder reads nothing, and nothing was placed.
+      if role == .unwind && relocation.r_offset >= size { continue }
       // GATE: no unchecked offset past here.
       guard relocation.r_offset <= size, UInt64(field.width) <= size - relocation.r_offset,
         relocation.symbol < targets.count
@@ -188,8 +183,10 @@ struct FixUp {
         || (formula == .pcRelative && X86_64.isBranch(code, relocation.r_offset)))
     if isCall { return target.body }
     if target.flags.contains(.part) {
-      linked.codeEscapes = linked.codeEscapes || FunctionNames.suspends(
-        linked.object.name(ofSymbol: relocation.symbol))
+      linked.codeEscapes =
+        linked.codeEscapes
+        || FunctionNames.suspends(
+          linked.object.name(ofSymbol: relocation.symbol))
       return target.body
     }
     if target.id == .none {
@@ -211,7 +208,8 @@ struct FixUp {
     if isCode && role == .text && X86_64.isBranch(code, relocation.r_offset) { return target.body }
     if isCode {
       guard
-        let offset = references.codeTarget(relocation, formula, from: section, isText: role == .text)
+        let offset = references.codeTarget(
+          relocation, formula, from: section, isText: role == .text)
       else { return target.body }
       if let function = references.function(in: aim, at: offset) {
         if FunctionNames.isPart(linked.object.name(ofSymbol: function)) {
@@ -250,7 +248,8 @@ struct FixUp {
       before.address &+ before.size != after.address,
       before.size > 8 || !linked.roles[aim].isState,
       linked.roles[aim] != .mergedStrings, linked.roles[aim] != .mergedConstants,
-      role != .text || code.load(fromByteOffset: max(0, Int(relocation.r_offset) - 2), as: UInt8.self) == 0x8D
+      role != .text
+        || code.load(fromByteOffset: max(0, Int(relocation.r_offset) - 2), as: UInt8.self) == 0x8D
     else { return }
     throw LinkError(
       file: linked.object.name,
@@ -278,14 +277,16 @@ struct FixUp {
       id = space.names.intern("\u{1}module")
     } else if id == .none {
       id = space.localID(
-        unit: linked.unit, name: linked.object.name(ofSymbol: relocation.symbol),
+        unit: linked.unit, name: linked.object.name(ofSymbol: relocation.symbol).string,
         ordinal: relocation.symbol)
     }
     let (entry, isNew) = try space.got.entry(id, use)
     guard isNew || target.id == .none || use != .address else { return entry.value }
     switch use {
     case .address:
-      if isNew { space.got.set(entry, s ?? 0) } else if space.got.value(entry) != s ?? 0 {
+      if isNew {
+        space.got.set(entry, s ?? 0)
+      } else if space.got.value(entry) != s ?? 0 {
         set.gotChanges.append((entry, s ?? 0))
       }
     case .threadOffset: space.got.set(entry, s ?? 0)

@@ -9,6 +9,8 @@ package struct LinkInput {
   package var unit: UInt32
   /// Decisions already made, by section index.
   package var placements: [Int: SectionPlacement]
+  /// Names under which local functions are known, where that is not their own, by symbol index.
+  package var identities: [Int: String] = [:]
 
   package init(object: ObjectFile, unit: UInt32, placements: [Int: SectionPlacement] = [:]) {
     self.object = object
@@ -21,6 +23,7 @@ package struct LinkInput {
 package final class LinkedObject: @unchecked Sendable {
   package let object: ObjectFile
   package let unit: UInt32
+  package let identities: [Int: String]
   package internal(set) var roles: [SectionRole]
   /// Run-time address of each section that lies in one stretch, 0 otherwise.
   package internal(set) var addresses: [UInt64]
@@ -30,13 +33,13 @@ package final class LinkedObject: @unchecked Sendable {
   /// Numbers of the symbols from `firstGlobal` on.
   package internal(set) var globals: [SymbolID] = []
   /// Slots that local functions were given, by symbol index.
-  package internal(set) var localSlots: [Int: SlotIndex] = [:]
+  package var localSlots: [Int: SlotIndex] = [:]
   /// Storage of COMMON symbols that this object won, by symbol index.
   package internal(set) var commons: [Int: UInt64] = [:]
   /// Relocations applied.
   package internal(set) var relocationCount = 0
   /// A code address that is not a function's may have left this object: its text must stay.
-  package internal(set) var codeEscapes = false
+  package var codeEscapes = false
   /// Symbols by name that could not be redirected to a stub, for the report.
   package internal(set) var immovable: [String] = []
 
@@ -46,6 +49,7 @@ package final class LinkedObject: @unchecked Sendable {
   init(_ input: LinkInput) {
     object = input.object
     unit = input.unit
+    identities = input.identities
     let count = input.object.sections.count
     roles = [SectionRole](repeating: .ignored, count: count)
     addresses = [UInt64](repeating: 0, count: count)

@@ -38,94 +38,16 @@ extension LinkedSet {
     }
   }
 
-  private func isOpen(_ index: Int, _ section: Int) -> Bool {
+  func isOpen(_ index: Int, _ section: Int) -> Bool {
     inputs[index].placements[section] == nil
   }
 
-  private func requests(_ index: Int) -> [(section: Int, pieces: [PieceRequest])] {
+  func requests(_ index: Int) -> [(section: Int, pieces: [PieceRequest])] {
     inputs[index].placements.compactMap { section, placement in
       guard case .pieces(let pieces) = placement, objects[index].roles[section] != .ignored
       else { return nil }
       return (section, pieces)
     }.sorted { $0.section < $1.section }
-  }
-
-  // MARK: code
-
-  private func layOutCode(of members: [Int]) throws(LinkError) -> TextGroup {
-    var text = Cursor()
-    var tied = Cursor()
-    var placed: [(object: Int, section: Int, offset: UInt64, isText: Bool)] = []
-    for index in members {
-      let linked = objects[index]
-      for section in linked.roles.indices where isOpen(index, section) {
-        let header = linked.object.sections[section]
-        switch linked.roles[section] {
-        case .text: placed.append((index, section, text.take(header.size, header.alignment), true))
-        case .tied: placed.append((index, section, tied.take(header.size, header.alignment), false))
-        default: break
-        }
-      }
-      for (section, pieces) in requests(index) {
-        for piece in pieces {
-          guard case .tied = piece.home else { continue }
-          tiedPieces[PieceKey(object: index, section: section, offset: piece.offset)] =
-            tied.take(piece.size, linked.object.sections[section].alignment)
-        }
-      }
-    }
-    // The unwind table last and without gaps: a zero word ends it.
-    tied.align(8)
-    let unwindStart = tied.end
-    var hasUnwind = false
-    for index in members {
-      let linked = objects[index]
-      for section in linked.roles.indices where linked.roles[section] == .unwind {
-        let size = unwindSize(linked, section)
-        guard size > 0 else { linked.roles[section] = .ignored; continue }
-        hasUnwind = true
-        placed.append((index, section, tied.take(size, 4), false))
-      }
-    }
-    if hasUnwind { _ = tied.take(8, 4) }
-    let textMemory = try allocate(.text, text, forGroup: true)
-    let tiedMemory = try allocate(.constants, tied, forGroup: true)
-    for item in placed {
-      let memory = item.isText ? textMemory : tiedMemory
-      guard let memory else { continue }
-      put(item.object, item.section, memory.range.start &+ item.offset, memory.kind)
-    }
-    if let tiedMemory {
-      for index in members { assignTied(index, tiedMemory.range.start) }
-      if hasUnwind {
-        let start = tiedMemory.range.start &+ unwindStart
-        memset(
-          space.arena.place(tiedMemory.range.end, .constants) - 8, 0, 8)
-        unwindRanges.append(AddressRange(start: start, size: tied.end - unwindStart))
-      } else {
-        unwindRanges.append(AddressRange(start: Address(0), size: 0))
-      }
-    } else {
-      unwindRanges.append(AddressRange(start: Address(0), size: 0))
-    }
-    return TextGroup(space.arena, text: textMemory, tied: tiedMemory)
-  }
-
-  private func assignTied(_ index: Int, _ base: Address) {
-    for (key, offset) in tiedPieces where key.object == index {
-      tiedAddresses[key] = (base &+ offset).value
-    }
-  }
-
-  /// Size of an `.eh_frame` without the zero word that would end the table.
-  private func unwindSize(_ linked: LinkedObject, _ section: Int) -> UInt64 {
-    guard let bytes = linked.object.contents(ofSection: section) else { return 0 }
-    var at: UInt64 = 0
-    while let length = bytes.load(UInt32.self, at: at), length != 0 {
-      guard length != 0xFFFF_FFFF, at + 4 + UInt64(length) <= UInt64(bytes.count) else { break }
-      at += 4 + UInt64(length)
-    }
-    return at
   }
 
   // MARK: constants and data
@@ -159,7 +81,10 @@ extension LinkedSet {
     var at = 0
     while at < bytes.count {
       let rest = bytes.count - at
-      let length = memchr(bytes.base + at, 0, rest).map { Int(bitPattern: $0) - Int(bitPattern: bytes.base + at) + 1 } ?? rest
+      let length =
+        memchr(bytes.base + at, 0, rest).map {
+          Int(bitPattern: $0) - Int(bitPattern: bytes.base + at) + 1
+        } ?? rest
       let address = try space.constants.intern(bytes.base + at, length, alignment: alignment)
       pieces.append(
         Piece(offset: UInt64(at), size: UInt64(length), address: address.value, place: nil))
@@ -228,8 +153,8 @@ extension LinkedSet {
     var placed: [(Int, Int, UInt64)] = []
     for (index, linked) in objects.enumerated() {
       let object = linked.object
-      for section in linked.roles.indices where linked.roles[section].isState && isOpen(index, section)
-      {
+      for section in linked.roles.indices
+      where linked.roles[section].isState && isOpen(index, section) {
         let header = object.sections[section]
         if header.size > 1 << 20 {
           let memory = try take(.data, header.size, header.alignment, grows: true)
@@ -335,7 +260,7 @@ extension LinkedSet {
     }
   }
 
-  private func allocate(_ kind: Arena.Kind, _ cursor: Cursor, forGroup: Bool = false)
+  func allocate(_ kind: Arena.Kind, _ cursor: Cursor, forGroup: Bool = false)
     throws(LinkError) -> Allocation?
   {
     guard cursor.end > 0 else { return nil }
@@ -355,7 +280,7 @@ extension LinkedSet {
     return memory.range.start
   }
 
-  private func put(_ object: Int, _ section: Int, _ address: Address, _ kind: Arena.Kind) {
+  func put(_ object: Int, _ section: Int, _ address: Address, _ kind: Arena.Kind) {
     objects[object].addresses[section] = address.value
     objects[object].places[section] =
       objects[object].object.sections[section].isNoBits && kind == .data

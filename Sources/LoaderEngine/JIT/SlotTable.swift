@@ -43,8 +43,9 @@ package final class SlotTable: @unchecked Sendable {
     self.arena = arena
     self.tag = tag
     let bankBytes = (arena.slotBanks.size - 4096) / 2 & ~0xFFF
-    capacity = min(
-      UInt32(arena.stubs.size / X86_64.cellSize), UInt32(bankBytes / 8)) & ~(SlotTable.chunk - 1)
+    capacity =
+      min(
+        UInt32(arena.stubs.size / X86_64.cellSize), UInt32(bankBytes / 8)) & ~(SlotTable.chunk - 1)
     let base = arena.place(arena.slotBanks.start, .data)
     pointerWord = base.assumingMemoryBound(to: UInt.self)
     banks = [0, 1].map {
@@ -66,7 +67,8 @@ package final class SlotTable: @unchecked Sendable {
     if index < slotOfSymbol.count, slotOfSymbol[index] != .none { return slotOfSymbol[index] }
     if index >= slotOfSymbol.count {
       slotOfSymbol.append(
-        contentsOf: repeatElement(.none, count: max(index + 1, slotOfSymbol.count * 2) - slotOfSymbol.count))
+        contentsOf: repeatElement(
+          .none, count: max(index + 1, slotOfSymbol.count * 2) - slotOfSymbol.count))
     }
     if next == written { try extend() }
     let slot = SlotIndex(next)
@@ -155,7 +157,8 @@ package final class SlotTable: @unchecked Sendable {
     for slot in max(first, 1)..<(first + SlotTable.chunk) {
       let cell = stub(SlotIndex(slot))
       X86_64.writeCell(
-        slot, token: slot | tag << SlotTable.tagShift, at: arena.place(cell, .text), cell: cell, table: table,
+        slot, token: slot | tag << SlotTable.tagShift, at: arena.place(cell, .text), cell: cell,
+        table: table,
         resolver: arena.stubs.start)
       let thunk = (cell &+ X86_64.thunkOffset).value
       banks[0][Int(slot)] = thunk

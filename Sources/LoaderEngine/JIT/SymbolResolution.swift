@@ -56,13 +56,12 @@ extension LinkedSet {
           target.body = target.reference
         }
       case .threadLocal: target.flags.insert(.threadLocal)
-      case .data, .constant:
-        if definition.unit == linked.unit, let entry = space.got.existingEntry(id),
-          space.got.value(entry) != definition.address
-        {
-          gotChanges.append((entry, definition.address))
-        }
-      case .part, .absolute, .none: break
+      case .data, .constant, .part, .absolute, .none: break
+      }
+      if definition.unit == linked.unit, let entry = space.got.existingEntry(id),
+        space.got.value(entry) != target.reference
+      {
+        gotChanges.append((entry, target.reference))
       }
       return target
     }
@@ -109,7 +108,8 @@ extension LinkedSet {
   func localSlot(_ linked: LinkedObject, _ symbol: Int) throws(LinkError) -> SlotIndex {
     if let known = linked.localSlots[symbol] { return known }
     let id = space.localID(
-      unit: linked.unit, name: linked.object.name(ofSymbol: symbol),
+      unit: linked.unit,
+      name: linked.identities[symbol] ?? linked.object.name(ofSymbol: symbol).string,
       ordinal: linked.ordinal(ofLocal: symbol))
     let slot = try space.slots.slot(of: id)
     linked.localSlots[symbol] = slot

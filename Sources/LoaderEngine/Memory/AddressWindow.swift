@@ -3,9 +3,11 @@
 internal import CLoaderSupport
 internal import Glibc
 
-/// Address space set aside for linked code, unmapped when dropped.
+/// Address space set aside for linked code, unmapped when dropped unless it must stay.
 package final class AddressWindow: @unchecked Sendable {
   package let range: AddressRange
+  /// Something outside may refer to what is in it: handlers of `atexit`, a language runtime.
+  package var mustStay = false
 
   /// Bytes left free between the window and the libraries: where the kernel puts libraries that are
   /// loaded later, which are then in reach too.
@@ -43,6 +45,7 @@ package final class AddressWindow: @unchecked Sendable {
   }
 
   deinit {
+    if mustStay { return }
     munmap(UnsafeMutableRawPointer(bitPattern: UInt(range.start.value)), Int(range.size))
   }
 

@@ -115,8 +115,22 @@ package final class Arena: @unchecked Sendable {
     return place(address, address < slotBanks.start ? .constants : .data)
   }
 
+  /// What runs at `address`; nil unless all of it lies in the arena.
+  package func bytes(at address: Address, count: Int) -> [UInt8]? {
+    guard window.range.contains(address), UInt64(count) <= window.range.end &- address,
+      let start = address.pointer
+    else { return nil }
+    return [UInt8](UnsafeRawBufferPointer(start: start, count: count))
+  }
+
   package func seal(_ allocation: Allocation) throws(LinkError) {
     if allocation.kind == .text { try backing.seal(allocation.range) }
+  }
+
+  /// Leaves everything mapped for the rest of the process.
+  package func keepForever() {
+    window.mustStay = true
+    backing.mustStay = true
   }
 
   /// Bytes handed out of each kind.

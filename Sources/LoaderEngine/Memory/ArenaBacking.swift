@@ -8,6 +8,8 @@ internal import Glibc
 package protocol ArenaBacking: AnyObject {
   /// Added to a run-time address, gives where the linker writes it.
   var writableOffset: Int { get }
+  /// Nothing is to be unmapped when this is dropped.
+  var mustStay: Bool { get set }
   /// What a text allocation is rounded to, in bytes.
   var textGranularity: UInt64 { get }
   /// Brings pages in, so that linking takes no fault. `isText` pages become writable for the linker.
@@ -62,7 +64,11 @@ package final class MemfdBacking: ArenaBacking {
     }
   }
 
-  deinit { munmap(alias, size) }
+  package var mustStay = false
+
+  deinit {
+    if !mustStay { munmap(alias, size) }
+  }
 
   package var textGranularity: UInt64 { 64 }
 
@@ -95,6 +101,7 @@ package final class MemfdBacking: ArenaBacking {
 /// Anonymous pages: written first, then switched to executable. Text is handed out by whole pages.
 package final class AnonymousBacking: ArenaBacking {
   package var writableOffset: Int { 0 }
+  package var mustStay = false  // its pages are the window's
   package var textGranularity: UInt64 { pageSize }
 
   package init(text: AddressRange, constants: AddressRange) throws(LinkError) {

@@ -1,0 +1,60 @@
+// Calls into code that was linked: the one place where an address becomes a call.
+internal import CLoaderSupport
+internal import Glibc
+
+/// argc and argv for linked code, alive as long as this.
+package final class ArgumentVector: @unchecked Sendable {
+  fileprivate let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+  fileprivate let count: Int32
+
+  package init(_ arguments: [String]) {
+    count = Int32(arguments.count)
+    pointers = .allocate(capacity: arguments.count + 1)
+    for (index, argument) in arguments.enumerated() { pointers[index] = strdup(argument) }
+    pointers[arguments.count] = nil
+  }
+
+  deinit {
+    for index in 0..<Int(count) { free(pointers[index]) }
+    pointers.deallocate()
+  }
+}
+
+/// What a host calls. The address must be that of a function with the type the call implies; it runs
+/// on the calling thread.
+package enum LinkedCode {
+  /// `void f(int argc, char **argv, char **envp)`, as ld.so calls initialisers.
+  package static func initialise(_ function: Address, _ arguments: ArgumentVector) {
+    guard let pointer = function.pointer else { return }
+    hl_call_initialiser(pointer, arguments.count, arguments.pointers, hl_environment())
+  }
+
+  /// `int main(int argc, char **argv, char **envp)`
+  package static func main(_ function: Address, _ arguments: ArgumentVector) -> Int32 {
+    guard let pointer = function.pointer else { return -1 }
+    return hl_call_main(pointer, arguments.count, arguments.pointers, hl_environment())
+  }
+
+  /// `void f(void)`
+  package static func call(_ function: Address) {
+    if let pointer = function.pointer { hl_call_void(pointer) }
+  }
+
+  /// Runs and forgets what was registered with `__cxa_atexit` for a `__dso_handle`.
+  package static func runExitHandlers(of handle: Address) { hl_run_exit_handlers(handle.pointer) }
+
+  /// Has something run at the process's exit, after handlers that are registered later.
+  package static func atExit(_ body: @escaping () -> Void) {
+    let box = Unmanaged.passRetained(Box(body)).toOpaque()
+    _ = hl_at_exit(
+      { context in
+        guard let context else { return }
+        Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body()
+      }, box)
+  }
+
+  private final class Box {
+    let body: () -> Void
+    init(_ body: @escaping () -> Void) { self.body = body }
+  }
+}

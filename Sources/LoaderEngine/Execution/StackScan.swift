@@ -1,0 +1,53 @@
+// Whether any thread may still be inside a stretch of code: conservatively, every aligned word of every
+// stack that looks like an address in it counts.
+internal import CLoaderSupport
+
+/// Looks for addresses in a few ranges on stacks.
+package final class StackScan {
+  private let ranges: [AddressRange]
+  private let low: UInt64
+  private let high: UInt64
+  /// For each range, whether a word on a stack lies in it.
+  package private(set) var hits: [Bool]
+
+  package init(_ ranges: [AddressRange?]) {
+    self.ranges = ranges.map { $0 ?? AddressRange(start: Address(0), size: 0) }
+    low = self.ranges.map(\.start.value).min() ?? 0
+    high = self.ranges.map(\.end.value).max() ?? 0
+    hits = [Bool](repeating: false, count: ranges.count)
+  }
+
+  /// - Returns: false when the stack's bounds are unknown.
+  package func scanOwnStack() -> Bool {
+    hl_scan_stack(StackScan.visit, Unmanaged.passUnretained(self).toOpaque()) == 0
+  }
+
+  /// - Returns: how many threads did not answer.
+  package func scanOtherThreads(except own: [Int32], stubs: AddressRange) -> Int32 {
+    let context = Unmanaged.passUnretained(self).toOpaque()
+    return own.withUnsafeBufferPointer {
+      hl_scan_threads(
+        StackScan.visit, context, $0.baseAddress, $0.count, UInt(stubs.start.value),
+        UInt(stubs.end.value), 50)
+    }
+  }
+
+  // Runs in signal handlers of other threads, one at a time: it touches memory made beforehand only.
+  private static let visit:
+    @convention(c) (
+      UnsafeMutableRawPointer?, UnsafePointer<UInt>?, UnsafePointer<UInt>?
+    ) -> Void = { context, from, to in
+      guard let context, let from, let to else { return }
+      let scan = Unmanaged<StackScan>.fromOpaque(context).takeUnretainedValue()
+      var word = from
+      while word < to {
+        let value = UInt64(word.pointee)
+        if value >= scan.low && value < scan.high { scan.mark(value) }
+        word += 1
+      }
+    }
+
+  private func mark(_ value: UInt64) {
+    for index in ranges.indices where ranges[index].contains(Address(value)) { hits[index] = true }
+  }
+}
