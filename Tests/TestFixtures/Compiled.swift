@@ -61,7 +61,7 @@ package enum Compiled {
     let stem = "\(name).\(getpid()).\(UInt32.random(in: 0...UInt32.max))"
     let input = folder.appending(path: "\(stem).\(compiler.suffix)")
     let fresh = folder.appending(path: "\(stem).o")
-    try Data(source.utf8).write(to: input)
+    try Data((source + "\n").utf8).write(to: input)
     defer { try? FileManager.default.removeItem(at: input) }
     try run([compiler.program] + all + ["-o", fresh.path, input.path])
     guard rename(fresh.path, output.path) == 0 else {

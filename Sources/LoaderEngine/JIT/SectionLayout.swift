@@ -309,6 +309,8 @@ extension LinkedSet {
 package enum DataRoom {
   /// - Returns: bytes, at least `size`.
   package static func capacity(_ size: UInt64) -> UInt64 {
+    // A claimed size may be any number: what does not fit is refused where it is allocated.
+    guard size < 1 << 62 else { return size }
     if size >= 1 << 20 { return size + (64 << 10) }
     return aligned(size + max(16, min(size / 2, 4096)), to: 16)
   }
