@@ -332,7 +332,8 @@ final class Program: @unchecked Sendable {
   private func supersede(_ unit: Unit, _ version: UnitVersion) {
     retirement.add(
       Retirement.Entry(
-        unit: unit.name, group: version.group, escapes: version.linked.codeEscapes))
+        unit: unit.name, group: version.group, text: version.linked.textRange,
+        escapes: version.linked.codeEscapes))
   }
 
   private func start(_ prepared: PreparedReload) {

@@ -104,7 +104,6 @@ struct FixUp {
       guard type < X86_64.typeCount, let formula = rows.formulas[type] else {
         throw unsupported(relocation)
       }
-      if formula == .none || formula == .descriptorCall { continue }
       let field = rows.fields[type]
       // Behind a zero word the unwinder reads nothing, and nothing was placed.
       if role == .unwind && relocation.r_offset >= size { continue }
@@ -118,6 +117,7 @@ struct FixUp {
             structure: "relocation in \(linked.object.name(ofSection: section).string)",
             offset: relocation.r_offset, detail: "leaves its section or names no symbol"))
       }
+      if formula == .none || formula == .descriptorCall { continue }
       var to = place
       var at = start &+ relocation.r_offset
       if let pieces {
@@ -153,7 +153,7 @@ struct FixUp {
     case .pcRelative, .branch: return s &+ a &- p
     case .fromGOT, .branchFromGOT: return s &+ a &- got
     case .gotRelative: return got &+ a &- p
-    case .size: return linked.object.symbols[relocation.symbol].st_size &+ a
+    case .size: return sizeOfSymbol(relocation.symbol, target) &+ a
     case .gotEntryRelative:
       return try entry(relocation, .address, s) &+ a &- p
     case .gotEntryOffset:
@@ -258,6 +258,12 @@ struct FixUp {
         candidates: [before.offset, after.offset].map {
           linked.object.name(ofSection: aim).string + "+0x" + String($0, radix: 16)
         }))
+  }
+
+  /// `Z`: the size of the definition, which another object may have.
+  private func sizeOfSymbol(_ symbol: Int, _ target: Target) -> UInt64 {
+    let own = linked.object.symbols[symbol].st_size
+    return target.id == .none ? own : set.draft[target.id]?.size ?? own
   }
 
   // MARK: GOT

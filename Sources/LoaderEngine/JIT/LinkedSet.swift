@@ -63,7 +63,6 @@ package final class LinkedSet: @unchecked Sendable {
   func seal() throws(LinkError) {
     for (index, group) in groups.enumerated() {
       if let text = group.text { try space.arena.seal(text) }
-      group.isPermanent = options.isPermanent
       try proveUnwindTable(index)
     }
   }
@@ -97,6 +96,7 @@ package final class LinkedSet: @unchecked Sendable {
       try space.threadStorage.initialise(image.offset, UnsafeRawBufferPointer(image.bytes))
     }
     hasCommitted = true
+    for group in groups { group.isPermanent = options.isPermanent }
     for (index, group) in groups.enumerated() where unwindRanges[index].size > 8 {
       group.register(unwindTable: unwindRanges[index].start)
     }
