@@ -32,9 +32,9 @@ final class WatchHarness {
     prepare: (Workbench) throws -> Void = { _ in }
   ) throws {
     bench = try Workbench(toolchain, swift)
-    for (name, text) in sources.sorted(by: { $0.key < $1.key }) {
-      try bench.write(name, text)
-      if Workbench.object(of: name) != nil { try bench.compile(name) }
+    for (name, text) in sources { try bench.write(name, text) }
+    for name in sources.keys.sorted() where Workbench.object(of: name) != nil {
+      try bench.compile(name)
     }
     try prepare(bench)
     let limit = frames ?? max(hz, 1) * 120
@@ -75,7 +75,9 @@ final class WatchHarness {
 
   // MARK: What the child says
 
+  @discardableResult
   func reloaded() throws -> RunnerEvent { try answer("reloaded", unlike: "refused") }
+  @discardableResult
   func refused() throws -> RunnerEvent { try answer("refused", unlike: "reloaded") }
 
   /// What becomes of a change, either way.
