@@ -26,7 +26,8 @@ struct GrowthScenarios {
   @Test("in place, with sections", arguments: Toolchain.sectioned)
   func inPlace(_ toolchain: Toolchain) throws {
     let game = try WatchHarness(["game.c": Self.source(4, 1)], toolchain)
-    #expect(try game.line().text == "v=1 first=100 second=2 last=4 zero=200 zlast=0 after=78 same=11")
+    #expect(
+      try game.line().text == "v=1 first=100 second=2 last=4 zero=200 zlast=0 after=78 same=11")
     let reload = try game.edit("game.c", Self.source(8, 2))
     let after = try #require(game.last(before: reload).number("after"))
     #expect(
@@ -61,7 +62,8 @@ struct GrowthScenarios {
     try game.stop()
   }
 
-  @Test("with default flags: in place, or refused by name", arguments: [Toolchain.gcc, .gccO2, .clang])
+  @Test(
+    "with default flags: in place, or refused by name", arguments: [Toolchain.gcc, .gccO2, .clang])
   func defaultFlags(_ toolchain: Toolchain) throws {
     let game = try WatchHarness(["game.c": Self.source(4, 1)], toolchain)
     try game.line()
@@ -73,7 +75,8 @@ struct GrowthScenarios {
     #expect(line["first"] == "100")
     #expect(line["same"] == "11")
     if answer.event == "refused" {
-      #expect(answer.reason?.contains("'table'") == true || answer.reason?.contains("'zeroes'") == true)
+      #expect(
+        answer.reason?.contains("'table'") == true || answer.reason?.contains("'zeroes'") == true)
       #expect(line["v"] == "1")
     } else {
       #expect(line["v"] == "2")

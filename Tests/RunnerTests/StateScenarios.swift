@@ -62,7 +62,8 @@ struct StateScenarios {
     }
     let game = try WatchHarness(["game.c": source(1, "", "0")], toolchain)
     try game.line()
-    try game.bench.write("game.c", source(2, "static int a0; static int a1 = 55; int a2;", "++a0 + a1 + a2"))
+    try game.bench.write(
+      "game.c", source(2, "static int a0; static int a1 = 55; int a2;", "++a0 + a1 + a2"))
     game.skipToEnd()
     try game.bench.compile("game.c")
     let answer = try game.answer()
@@ -124,7 +125,8 @@ struct StateScenarios {
       let after = try game.line()
       #expect(after["v"] == "\(version)")
       for key in ["a", "b", "c", "d"] {
-        #expect(after.number(key) == before.number(key).map { $0 + 2 }, "\(key) shared by two units")
+        #expect(
+          after.number(key) == before.number(key).map { $0 + 2 }, "\(key) shared by two units")
       }
       for key in ["e", "f"] { #expect(after.number(key) == before.number(key).map { $0 + 1 }) }
       #expect(after.number("o").map { $0 % 1000 } == value)

@@ -101,7 +101,8 @@ final class WatchHarness {
       guard case .event(let event) = item else { return nil }
       if event.event == other {
         throw Tool.Failure(
-          description: "\(other) instead of \(kind): \(event.reason ?? event.functions.description)")
+          description: "\(other) instead of \(kind): \(event.reason ?? event.functions.description)"
+        )
       }
       return event.event == kind ? event : nil
     }

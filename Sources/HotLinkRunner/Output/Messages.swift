@@ -90,7 +90,7 @@ enum Messages {
   private static func undefined(_ symbol: LinkError.UndefinedSymbol) -> String {
     var text = "error: undefined symbol '\(symbol.name)'"
     for place in symbol.sites { text += "\n  \(site(place))" }
-    if symbol.references > symbol.sites.count {
+    if !symbol.sites.isEmpty, symbol.references > symbol.sites.count {
       text += "\n  and \(symbol.references - symbol.sites.count) more"
     }
     text += "\n  searched: all units, and the host process"

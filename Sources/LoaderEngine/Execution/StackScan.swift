@@ -28,7 +28,7 @@ package final class StackScan {
     return own.withUnsafeBufferPointer {
       hl_scan_threads(
         StackScan.visit, context, $0.baseAddress, $0.count, UInt(stubs.start.value),
-        UInt(stubs.end.value), 50)
+        UInt(stubs.end.value), 10)
     }
   }
 

@@ -23,7 +23,7 @@ extension LinkedSet {
     try layOutData()
     try layOutEncapsulated()
     try layOutThreadStorage()
-    defineAddresses()
+    try defineAddresses()
   }
 
   private func applyPlacements() {
@@ -278,7 +278,7 @@ extension LinkedSet {
   }
 
   /// Writes the addresses of all definitions of this set into the new table.
-  private func defineAddresses() {
+  private func defineAddresses() throws(LinkError) {
     for linked in objects {
       let object = linked.object
       for index in object.firstGlobal..<object.symbols.count {
@@ -288,6 +288,9 @@ extension LinkedSet {
           let address = linked.address(ofSymbol: index)
         else { continue }
         definition.address = address
+        if definition.kind == .function {
+          definition.slot = try space.slots.slot(of: id).value
+        }
         draft.define(id, definition)
       }
     }
