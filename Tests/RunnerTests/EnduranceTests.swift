@@ -26,7 +26,9 @@ struct EnduranceTests {
 
   /// Reloads a unit again and again from a few compiled bodies, each time with another number and
   /// another literal patched in, and looks at each frame that follows.
-  static func endure(_ game: WatchHarness, _ bodies: [[UInt8]], as object: String, swift: Bool) throws {
+  static func endure(_ game: WatchHarness, _ bodies: [[UInt8]], as object: String, swift: Bool)
+    throws
+  {
     var early: Footprint?
     var registrations = 0
     var pins: [RunnerEvent.Pin] = []
@@ -52,7 +54,8 @@ struct EnduranceTests {
     let allowed = before.resident + before.resident / 10 + pinned
     #expect(
       after.resident <= allowed,
-      "resident \(before.resident >> 10) KiB after 100, \(after.resident >> 10) KiB after \(reloads), pinned \(pinned >> 10) KiB")
+      "resident \(before.resident >> 10) KiB after 100, \(after.resident >> 10) KiB after \(reloads), pinned \(pinned >> 10) KiB"
+    )
     // What is pinned is allowed for above, so it must be little: literals, and the text of a few bodies.
     #expect(pinned < (128 << 10) + reloads * 512, "\(pinned) bytes are pinned")
     #expect(pins.count { $0.reason != "literals and constants" } < 4, "\(pins)")

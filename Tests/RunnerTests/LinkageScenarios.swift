@@ -70,7 +70,9 @@ struct LinkageScenarios {
     }
     #expect(first.event == "started", "\(first.reason ?? "")")
     let line = try game.line()
-    #expect(line.text == "v=1 shared=1001 local=2001 part=11 stored=12 errno=9 sqrt=44 words=w1end equal=1")
+    #expect(
+      line.text
+        == "v=1 shared=1001 local=2001 part=11 stored=12 errno=9 sqrt=44 words=w1end equal=1")
     try game.edit("part.c", part(2))
     var after = try game.line()
     #expect(after.text.contains(" part=21 stored=22 errno=9 sqrt=44 words=w2end equal=1"))
@@ -92,7 +94,8 @@ struct LinkageScenarios {
       template <class T> struct Box { virtual ~Box() {} virtual T get() { return 5; } };
       """
     func a(_ body: String) -> String { "#include \"all.hpp\"\nint a() { \(body) }" }
-    let b = "#include \"all.hpp\"\nint b() { Box<int> *box = new Box<int>; int x = box->get() + counter(); delete box; return x; }"
+    let b =
+      "#include \"all.hpp\"\nint b() { Box<int> *box = new Box<int>; int x = box->get() + counter(); delete box; return x; }"
     func main(_ call: String) -> String {
       """
       #include <cstdio>
@@ -100,7 +103,8 @@ struct LinkageScenarios {
       extern "C" void tick() { int x = \(call); int y = b(); dprintf(1, "a=%d b=%d\\n", x, y); }
       """
     }
-    let using = "Box<int> *box = new Box<int>; int x = box->get() + counter(); delete box; return x;"
+    let using =
+      "Box<int> *box = new Box<int>; int x = box->get() + counter(); delete box; return x;"
     let game = try WatchHarness(
       ["all.hpp": header, "a.cpp": a(using), "b.cpp": b, "main.cpp": main("a()")], toolchain)
     #expect(try game.line().text == "a=106 b=107")
@@ -122,7 +126,9 @@ struct LinkageScenarios {
 
   @Test("An edited inline function, recompiled in all units that use it", arguments: Toolchain.few)
   func editedHeader(_ toolchain: Toolchain) throws {
-    func header(_ value: Int) -> String { "inline int common(int x) { return x + \(value); }\nint other();" }
+    func header(_ value: Int) -> String {
+      "inline int common(int x) { return x + \(value); }\nint other();"
+    }
     let main = """
       #include <cstdio>
       #include "all.hpp"
@@ -189,11 +195,15 @@ struct LinkageScenarios {
     let game = try WatchHarness(
       [
         "all.h": header, "many.c": part,
-        "whole.c": "#include \"all.h\"\nstruct big whole(struct big x, int add) { x.a[5] += add; x.d *= 2; return x; }",
-        "sum.c": "#include \"all.h\"\nint sum(int count, ...) { va_list l; va_start(l, count); int s = 0; while (count--) s += va_arg(l, int); va_end(l); return s; }",
-        "average.c": "#include \"all.h\"\ndouble average(int count, ...) { va_list l; va_start(l, count); double s = 0; for (int i = 0; i < count; i++) s += va_arg(l, double); va_end(l); return s / count; }",
+        "whole.c":
+          "#include \"all.h\"\nstruct big whole(struct big x, int add) { x.a[5] += add; x.d *= 2; return x; }",
+        "sum.c":
+          "#include \"all.h\"\nint sum(int count, ...) { va_list l; va_start(l, count); int s = 0; while (count--) s += va_arg(l, int); va_end(l); return s; }",
+        "average.c":
+          "#include \"all.h\"\ndouble average(int count, ...) { va_list l; va_start(l, count); double s = 0; for (int i = 0; i < count; i++) s += va_arg(l, double); va_end(l); return s / count; }",
         "vectors.c": "#include \"all.h\"\nfour vectors(four a, four b) { return a * b; }",
-        "wide.c": "#include \"all.h\"\n__int128 wide(__int128 x) { return x * 3; }\nlong double longer(long double x) { return x / 4; }",
+        "wide.c":
+          "#include \"all.h\"\n__int128 wide(__int128 x) { return x * 3; }\nlong double longer(long double x) { return x / 4; }",
         "main.c": """
         #include "all.h"
         void tick(void) {
@@ -214,7 +224,8 @@ struct LinkageScenarios {
     try game.stop()
   }
 
-  @Test("Handlers that the C library calls: signals, qsort_r, pthread keys", arguments: Toolchain.few)
+  @Test(
+    "Handlers that the C library calls: signals, qsort_r, pthread keys", arguments: Toolchain.few)
   func libraryCallbacks(_ toolchain: Toolchain) throws {
     func source(_ version: Int) -> String {
       """

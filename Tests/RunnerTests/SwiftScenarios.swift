@@ -83,7 +83,8 @@ struct SwiftScenarios {
   @Test("New types and conformances in a reload", arguments: SwiftMode.all)
   func newTypes(_ mode: SwiftMode) throws {
     let game = try WatchHarness(
-      ["game.swift": Self.program("", #"say("v=1 areas=\(shapes.map { $0.area() })")"#)], swift: mode)
+      ["game.swift": Self.program("", #"say("v=1 areas=\(shapes.map { $0.area() })")"#)],
+      swift: mode)
     #expect(try game.line().text == "v=1 areas=[4]")
     let reload = try game.edit(
       "game.swift",
@@ -106,12 +107,15 @@ struct SwiftScenarios {
           let text = shapes.compactMap { $0 as? any CustomStringConvertible }.count
           say("v=2 areas=\(shapes.map { $0.area() }) names=\(names) sizes=\(sizes) text=\(text) last=\(shapes[1])")
         """#))
-    #expect(try game.line().text == "v=2 areas=[4, 27] names=square,circle sizes=3 text=1 last=a circle")
+    #expect(
+      try game.line().text == "v=2 areas=[4, 27] names=square,circle sizes=3 text=1 last=a circle")
     #expect((reload.swiftRegistrations ?? 0) >= 1, "the new ones, and only they, are registered")
     try game.stop()
   }
 
-  @Test("A class that gets a method, or a stored property, while its objects live", arguments: SwiftMode.all)
+  @Test(
+    "A class that gets a method, or a stored property, while its objects live",
+    arguments: SwiftMode.all)
   func classChangesShape(_ mode: SwiftMode) throws {
     func source(_ version: Int, _ members: String, _ use: String) -> String {
       """
@@ -177,7 +181,8 @@ struct SwiftScenarios {
     let old = try game.last(before: answer)
     let line = try game.line()
     for key in ["level", "before", "after"] {
-      #expect(line.number(key).map { $0 - 1 } ?? 0 >= old.number(key) ?? .max, "\(key) \(old) → \(line)")
+      #expect(
+        line.number(key).map { $0 - 1 } ?? 0 >= old.number(key) ?? .max, "\(key) \(old) → \(line)")
     }
     #expect(line["name"] == "31")
     if answer.event == "refused" {
