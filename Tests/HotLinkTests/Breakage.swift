@@ -28,7 +28,9 @@ struct Breakage: Codable, Sendable, CustomTestStringConvertible {
     switch subject {
     case .smallC: try Compiled.object(.gcc, FixtureSource.smallC, flags: ["-O1"])
     case .smallCXX: try Compiled.object(.gxx, FixtureSource.smallCXX, flags: ["-O1"])
-    case .swift: try Compiled.object(.swiftc, FixtureSource.smallSwift, flags: ["-Onone", "-swift-version", "5"])
+    case .swift:
+      try Compiled.object(
+        .swiftc, FixtureSource.smallSwift, flags: ["-Onone", "-swift-version", "5"])
     case .archive:
       [UInt8](
         try Data(

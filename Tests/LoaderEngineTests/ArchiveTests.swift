@@ -24,7 +24,8 @@ struct ArchiveTests {
   private static let magic = Array("!<arch>\n".utf8)
   private static let thinMagic = Array("!<thin>\n".utf8)
 
-  @Test("Members come in order with their names and bytes, whatever `ar` was asked for",
+  @Test(
+    "Members come in order with their names and bytes, whatever `ar` was asked for",
     arguments: ["rc", "rcs", "rcU", "rcD"])
   func gnu(operation: String) throws {
     let members: [(name: String, bytes: [UInt8])] = [
@@ -81,12 +82,15 @@ struct ArchiveTests {
   }
 
   static let broken = [
-    Broken(testDescription: "a header without end mark", bytes: magic + member("a", [1]).map { $0 == 0x60 ? 0 : $0 }),
+    Broken(
+      testDescription: "a header without end mark",
+      bytes: magic + member("a", [1]).map { $0 == 0x60 ? 0 : $0 }),
     Broken(testDescription: "a size that is a word", bytes: magic + member("a", [1], size: "many")),
     Broken(testDescription: "an empty size", bytes: magic + member("a", [1], size: "")),
     Broken(testDescription: "a negative size", bytes: magic + member("a", [1], size: "-1")),
     Broken(testDescription: "a size beyond the file", bytes: magic + member("a", [1], size: "3")),
-    Broken(testDescription: "the largest size", bytes: magic + member("a", [1], size: "9999999999")),
+    Broken(
+      testDescription: "the largest size", bytes: magic + member("a", [1], size: "9999999999")),
     Broken(testDescription: "half a header", bytes: magic + member("a", [1]).prefix(30)),
     Broken(testDescription: "a long name without a table", bytes: magic + member("/0", [1])),
     Broken(
@@ -95,7 +99,8 @@ struct ArchiveTests {
     Broken(
       testDescription: "a long name at the largest number",
       bytes: magic + member("//", Array("x.o/\n".utf8)) + member("/18446744073709551", [1])),
-    Broken(testDescription: "a BSD name longer than its member", bytes: magic + member("#1/9", [1, 2])),
+    Broken(
+      testDescription: "a BSD name longer than its member", bytes: magic + member("#1/9", [1, 2])),
     Broken(
       testDescription: "a BSD name of the largest length",
       bytes: magic + member("#1/9999999999999", [1, 2])),
@@ -116,7 +121,8 @@ struct ArchiveTests {
     for bytes in [
       [UInt8](try Data(contentsOf: url)),
       Self.magic + Self.member("#1/8", Array("longname".utf8) + [1]) + Self.member("b", [2, 3]),
-      Self.thinMagic + Self.member("//", Array("dir/one.o/\n".utf8)) + Self.member("/0", [], size: "400"),
+      Self.thinMagic + Self.member("//", Array("dir/one.o/\n".utf8))
+        + Self.member("/0", [], size: "400"),
     ] {
       var mutations = Mutation.truncations(of: bytes)
       mutations += bytes.indices.flatMap { byte in (0..<8).map { .flipped(byte: byte, bit: $0) } }

@@ -59,11 +59,14 @@ struct ArenaTests {
     let window = try Arena().window
     let (low, high) = (window.range.start.value, window.range.end.value)
     #expect(window.reaches(Address(low + (1 << 31) - 1)) && !window.reaches(Address(low + 1 << 31)))
-    #expect(window.reaches(Address(high - 1 << 31)) && !window.reaches(Address(high - (1 << 31) - 1)))
+    #expect(
+      window.reaches(Address(high - 1 << 31)) && !window.reaches(Address(high - (1 << 31) - 1)))
     #expect(!window.reaches(Address(0)))
   }
 
-  @Test("No page is writable and executable, before, while and after text is written", arguments: backings)
+  @Test(
+    "No page is writable and executable, before, while and after text is written",
+    arguments: backings)
   func neverBoth(_ backing: Arena.BackingChoice) throws {
     let before = try Mapping.all().filter { $0.isWritable && $0.isExecutable }.map(\.range)
     let arena = try Arena(backing)

@@ -73,7 +73,8 @@ struct FieldTests {
 
   static let cases = [
     Case(field: .none, width: 0, fits: [0, .max, .min], overflows: []),
-    Case(field: .word8, width: 1, fits: [-128, -1, 0, 127, 255], overflows: [-129, 256, .max, .min]),
+    Case(
+      field: .word8, width: 1, fits: [-128, -1, 0, 127, 255], overflows: [-129, 256, .max, .min]),
     Case(field: .signed8, width: 1, fits: [-128, -1, 127], overflows: [-129, 128, 255, .max]),
     Case(
       field: .word16, width: 2, fits: [-32768, -1, 0, 65535], overflows: [-32769, 65536, .min]),
@@ -90,7 +91,9 @@ struct FieldTests {
     Case(field: .word64, width: 8, fits: [.min, -1, 0, .max], overflows: []),
   ]
 
-  @Test("It writes its width, little-endian, unaligned, and refuses what does not fit", arguments: cases)
+  @Test(
+    "It writes its width, little-endian, unaligned, and refuses what does not fit", arguments: cases
+  )
   func writes(_ test: Case) {
     #expect(test.field.width == test.width)
     for value in test.fits + test.overflows {

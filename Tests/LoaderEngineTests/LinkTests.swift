@@ -23,7 +23,8 @@ struct LinkTests {
     return try #require(set.definition(of: id)).address
   }
 
-  private static func load<T: BitwiseCopyable>(_ set: LinkedSet, _ name: String, _ type: T.Type) throws
+  private static func load<T: BitwiseCopyable>(_ set: LinkedSet, _ name: String, _ type: T.Type)
+    throws
     -> T
   {
     let place = try #require(set.space.arena.place(of: Address(address(set, name))))
@@ -58,7 +59,9 @@ struct LinkTests {
     #expect(try Self.load(set, "size64", UInt64.self) == 42)
   }
 
-  @Test("Words of every width hold their formula's value", arguments: [Arena.BackingChoice.automatic, .anonymous])
+  @Test(
+    "Words of every width hold their formula's value",
+    arguments: [Arena.BackingChoice.automatic, .anonymous])
   func formulas(_ backing: Arena.BackingChoice) throws {
     let space = try LinkSpace(backing)
     let set = try Self.link(
@@ -142,9 +145,11 @@ struct LinkTests {
     }
   }
 
-  @Test("A COMMON symbol of any size and alignment is placed or refused", arguments: [
-    "0xffffffffffffffff,16", "0x8000000000000000,16", "0xfffffffffffff000,1", "8,0x40000000",
-  ])
+  @Test(
+    "A COMMON symbol of any size and alignment is placed or refused",
+    arguments: [
+      "0xffffffffffffffff,16", "0x8000000000000000,16", "0xfffffffffffff000,1", "8,0x40000000",
+    ])
   func hugeCommon(_ size: String) async throws {
     await #expect(processExitsWith: .success) { [size = size as String] in
       let space = try LinkSpace()
@@ -175,15 +180,21 @@ struct LinkTests {
     ) { try Self.link([unit, unit], in: space) }
   }
 
-  @Test("Names are spelled right by the nearest one there is", arguments: [
-    ("counter_ad", "counter_add"), ("counter_addd", "counter_add"), ("countre_add", "counter_add"),
-    ("xounter_add", "counter_add"), ("something_else_entirely", nil), ("f", nil),
-  ] as [(String, String?)])
+  @Test(
+    "Names are spelled right by the nearest one there is",
+    arguments: [
+      ("counter_ad", "counter_add"), ("counter_addd", "counter_add"),
+      ("countre_add", "counter_add"),
+      ("xounter_add", "counter_add"), ("something_else_entirely", nil), ("f", nil),
+    ] as [(String, String?)])
   func spelling(_ wrong: String, _ right: String?) throws {
     let space = try LinkSpace()
     #expect {
       _ = try Self.link(
-        [".data\n.quad \(wrong)", ".text\n.globl counter_add\n.type counter_add,@function\ncounter_add: ret"],
+        [
+          ".data\n.quad \(wrong)",
+          ".text\n.globl counter_add\n.type counter_add,@function\ncounter_add: ret",
+        ],
         in: space)
     } throws: { error in
       guard let error = error as? LinkError, case .undefined(let symbols) = error.reason,
@@ -204,7 +215,8 @@ struct LinkTests {
     let before = Arena.Kind.allCases.map { space.arena.used($0) }
     for _ in 0..<20 {
       _ = try Self.link([good], compiler: .gxx, in: space, options: options)
-      _ = try? Self.link([good, ".data\n.quad nobody"], compiler: .assembler, in: space, options: options)
+      _ = try? Self.link(
+        [good, ".data\n.quad nobody"], compiler: .assembler, in: space, options: options)
       _ = try? Self.link([".data\n.quad nobody\n.text\n.zero 400"], in: space, options: options)
     }
     for (kind, used) in zip(Arena.Kind.allCases, before) {
@@ -231,7 +243,7 @@ struct LinkTests {
     poison.initializeMemory(as: UInt8.self, repeating: 0xA5, count: 8192)
     let set = try? Self.link(
       [source.replacing(".long 0\n", with: ".long 4\n.long 0\n.long 0\n")], in: space)
-    let end = set?.groups.first?.tied?.range.end ?? start
+    let end = set?.groups.first?.tied?.range.end ?? start &+ 64
     let used = Int(end &- start)
     let after = UnsafeRawBufferPointer(start: poison, count: 8192)[max(used, 0)...]
     #expect(after.allSatisfy { $0 == 0xA5 }, "bytes behind the allocation were written")

@@ -168,7 +168,8 @@ struct InstructionWalkerTests {
         let start = Self.boundaries.last { $0 <= offset } ?? 0
         let end = Self.boundaries.first { $0 > offset } ?? 0
         for from in Self.boundaries where from <= start {
-          #expect(InstructionWalker().instruction(covering: offset, from: from, in: bytes) == start..<end)
+          #expect(
+            InstructionWalker().instruction(covering: offset, from: from, in: bytes) == start..<end)
         }
       }
     }
@@ -188,7 +189,8 @@ struct InstructionWalkerTests {
       #expect(walker.instruction(covering: 0, from: 0, in: bytes) == nil, "no such opcode")
     }
     #expect(
-      walker.instruction(covering: 0, from: 0, in: UnsafeRawBufferPointer(start: nil, count: 0)) == nil)
+      walker.instruction(covering: 0, from: 0, in: UnsafeRawBufferPointer(start: nil, count: 0))
+        == nil)
   }
 }
 

@@ -28,7 +28,9 @@ struct ConstantPoolTests {
     #expect(String(cString: text) == "hello")
   }
 
-  @Test("What is found has the alignment asked for", arguments: [1, 2, 8, 16, 32, 64, 256, 4096, 65536] as [UInt64])
+  @Test(
+    "What is found has the alignment asked for",
+    arguments: [1, 2, 8, 16, 32, 64, 256, 4096, 65536] as [UInt64])
   func alignment(_ alignment: UInt64) throws {
     let arena = try Arena()
     let pool = ConstantPool(arena)
@@ -51,7 +53,9 @@ struct ConstantPoolTests {
     let pool = ConstantPool(arena)
     var known: [(Address, [UInt8])] = []
     for _ in 0..<6000 {
-      let size = Int.random(in: 1...40, using: &random) == 1 ? Int.random(in: 4000...9000, using: &random) : Int.random(in: 1...60, using: &random)
+      let size =
+        Int.random(in: 1...40, using: &random) == 1
+        ? Int.random(in: 4000...9000, using: &random) : Int.random(in: 1...60, using: &random)
       let bytes = (0..<size).map { _ in UInt8.random(in: 0...255, using: &random) }
       known.append((try intern(pool, bytes, 1 << UInt64.random(in: 0...5, using: &random)), bytes))
     }

@@ -9,7 +9,9 @@ struct RangeAllocatorTests {
     AddressRange(start: Address(0x1000), size: size)
   }
 
-  @Test("The first range that fits is given, aligned", arguments: [1, 2, 16, 64, 4096, 1 << 16] as [UInt64])
+  @Test(
+    "The first range that fits is given, aligned",
+    arguments: [1, 2, 16, 64, 4096, 1 << 16] as [UInt64])
   func aligned(to alignment: UInt64) throws {
     var allocator = RangeAllocator(AddressRange(start: Address(0x1001), size: 1 << 20))
     let one = allocator.allocate(10, alignment: alignment)
@@ -43,7 +45,9 @@ struct RangeAllocatorTests {
     #expect(allocator.used == 0)
   }
 
-  @Test("A range between two free ones makes them one", arguments: [[0, 1, 2], [0, 2, 1], [2, 0, 1], [1, 0, 2]])
+  @Test(
+    "A range between two free ones makes them one",
+    arguments: [[0, 1, 2], [0, 2, 1], [2, 0, 1], [1, 0, 2]])
   func merging(order: [Int]) throws {
     var allocator = RangeAllocator(RangeAllocatorTests.region(300))
     let ranges = (0..<3).compactMap { _ in allocator.allocate(100, alignment: 1) }
@@ -72,12 +76,15 @@ struct RangeAllocatorTests {
         live.append((range, step))
       } else {
         let (range, _) = live.remove(at: Int.random(in: live.indices, using: &random))
-        for byte in (range.start.value - 0x1000)..<(range.end.value - 0x1000) { owner[Int(byte)] = -1 }
+        for byte in (range.start.value - 0x1000)..<(range.end.value - 0x1000) {
+          owner[Int(byte)] = -1
+        }
         allocator.release(range)
       }
       #expect(allocator.used == live.reduce(0) { $0 + $1.0.size })
     }
     for (range, _) in live { allocator.release(range) }
-    #expect(allocator.allocate(1 << 16, alignment: 1) != nil, "seed \(seed): the region is whole again")
+    #expect(
+      allocator.allocate(1 << 16, alignment: 1) != nil, "seed \(seed): the region is whole again")
   }
 }

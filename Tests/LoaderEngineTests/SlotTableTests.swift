@@ -101,7 +101,9 @@ struct SlotTableTests {
           for slot in order { seen.append(bench.call(slot) ?? 0) }
           let last = bench.call(order[0]) ?? 0
           // Generations only go up, so along the walk they never go down …
-          if zip(seen, seen.dropFirst()).contains(where: { $0 > $1 }) { count.torn.add(1, ordering: .relaxed) }
+          if zip(seen, seen.dropFirst()).contains(where: { $0 > $1 }) {
+            count.torn.add(1, ordering: .relaxed)
+          }
           // … and in a walk without a publication all are the same.
           if first == last {
             count.calm.add(1, ordering: .relaxed)

@@ -4,7 +4,9 @@ import Testing
 
 @Suite("Symbol names")
 struct SymbolNamesTests {
-  @Test("A name has one number, and the number gives the name back", arguments: [0, 1, 7, 8, 9, 255, 5000])
+  @Test(
+    "A name has one number, and the number gives the name back",
+    arguments: [0, 1, 7, 8, 9, 255, 5000])
   func roundTrip(length: Int) {
     let names = SymbolNames()
     let name = String(repeating: "n", count: length)

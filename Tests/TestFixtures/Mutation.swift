@@ -19,11 +19,14 @@ package enum Mutation: Sendable, CustomStringConvertible {
     case .truncated(let length): copy.removeLast(bytes.count - length)
     case .flipped(let byte, let bit): copy[byte] ^= 1 << UInt8(bit)
     case .replaced(let offset, let width, let value):
-      for index in 0..<width { copy[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * UInt64(index))) }
+      for index in 0..<width {
+        copy[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * UInt64(index)))
+      }
     case .corrupted(let seed):
       var random = Seeded(seed)
       for _ in 0..<Int.random(in: 1...8, using: &random) {
-        copy[Int.random(in: copy.indices, using: &random)] = UInt8.random(in: 0...255, using: &random)
+        copy[Int.random(in: copy.indices, using: &random)] = UInt8.random(
+          in: 0...255, using: &random)
       }
     }
     return copy

@@ -190,7 +190,7 @@ struct StatePlan {
     for (atom, variable) in zip(map.atoms, found) where variable == nil {
       guard atom.symbol != nil, roles[section].isState else {
         // Unnamed bytes: padding is harmless, anything else must not overwrite what is there.
-        if isPadding(section, atom) { continue }
+        if isPadding(section, atom) || isUnchanged(section, atom, found) { continue }
         return false
       }
       guard base + atom.offset >= oldEnd else { return false }
@@ -204,6 +204,18 @@ struct StatePlan {
       try carry(section, atom, symbol, variable, at: base + atom.offset, image)
     }
     return true
+  }
+
+  /// Unnamed constants, the same at the same offset as before.
+  private func isUnchanged(_ section: Int, _ atom: Atom, _ found: [Variable?]) -> Bool {
+    guard let old, roles[section] == .constant,
+      let twin = found.lazy.compactMap({ $0?.section }).first, twin >= 0,
+      old.linked.pieces[twin] == nil,
+      relocations.isEmpty(section, atom.offset, atom.size),
+      let now = object.contents(ofSection: section)?.slice(atom.offset, atom.size),
+      let before = old.object.contents(ofSection: twin)?.slice(atom.offset, atom.size)
+    else { return false }
+    return now.array == before.array
   }
 
   private func isPadding(_ section: Int, _ atom: Atom) -> Bool {

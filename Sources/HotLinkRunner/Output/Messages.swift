@@ -9,10 +9,9 @@ enum Messages {
     let inFile = error.file.isEmpty ? "" : "\n  in \(error.file)"
     switch error.reason {
     case .notELF(let found):
-      let hex = found.prefix(4).map {
-        $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16)
-      }
-      return "error: not an ELF file\(inFile)\n  begins with: \(hex.joined(separator: " "))"
+      let start = found.prefix(4).map { bytes([$0]) }.joined(separator: " ")
+      return "error: not an ELF file\(inFile)"
+        + "\n  \(found.isEmpty ? "it is empty" : "begins with: \(start)")"
         + "\n  help: pass an object made with `cc -c`, an archive, or remove the file"
     case .malformed(let structure, let offset, let detail):
       return "error: malformed \(structure): \(detail)\(inFile) at \(hex(offset))"
@@ -91,7 +90,7 @@ enum Messages {
   private static func undefined(_ symbol: LinkError.UndefinedSymbol) -> String {
     var text = "error: undefined symbol '\(symbol.name)'"
     for place in symbol.sites { text += "\n  \(site(place))" }
-    if symbol.references > symbol.sites.count {
+    if !symbol.sites.isEmpty, symbol.references > symbol.sites.count {
       text += "\n  and \(symbol.references - symbol.sites.count) more"
     }
     text += "\n  searched: all units, and the host process"
@@ -105,6 +104,11 @@ enum Messages {
 
   private static func site(_ site: LinkError.Site) -> String {
     "in \(site.file), section \(site.section) at +\(hex(site.offset)) (\(site.relocation))"
+  }
+
+  /// Two digits a byte.
+  static func bytes(_ bytes: [UInt8]) -> String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
   }
 
   static func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }

@@ -52,6 +52,11 @@ package struct Bytes: @unchecked Sendable {
     return state ^ (state >> 29)
   }
 
+  /// For C readers that ask for `char *` and write nothing.
+  var readOnlyStart: UnsafeMutablePointer<CChar> {
+    UnsafeMutableRawPointer(mutating: base).assumingMemoryBound(to: CChar.self)
+  }
+
   package var array: [UInt8] { [UInt8](UnsafeRawBufferPointer(start: base, count: count)) }
 }
 

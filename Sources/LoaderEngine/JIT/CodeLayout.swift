@@ -14,7 +14,9 @@ extension LinkedSet {
         let header = linked.object.sections[section]
         switch linked.roles[section] {
         case .text: placed.append((index, section, text.take(header.size, header.alignment), true))
-        case .tied: placed.append((index, section, tied.take(header.size, header.alignment), false))
+        // Tables of initialisers are read by us, but a program may have given them names.
+        case .tied, .initArray, .finiArray, .preinitArray, .constructors, .destructors:
+          placed.append((index, section, tied.take(header.size, header.alignment), false))
         default: break
         }
       }

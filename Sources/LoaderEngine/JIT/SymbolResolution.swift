@@ -47,7 +47,7 @@ extension LinkedSet {
       switch definition.kind {
       case .function:
         target.flags.insert(.function)
-        let slot = try space.slots.slot(of: id)
+        let slot = SlotIndex(definition.slot)
         target.reference = space.slots.stub(slot).value
         if definition.unit == linked.unit, linked.kind(ofSymbol: index) != .none {
           target.flags.insert(.own)
