@@ -58,10 +58,13 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: swiftSettings),
+    .target(name: "TestFixtures", path: "Tests/TestFixtures", swiftSettings: swiftSettings),
     .testTarget(
-      name: "LoaderEngineTests", dependencies: ["LoaderEngine"], swiftSettings: swiftSettings),
+      name: "LoaderEngineTests", dependencies: ["LoaderEngine", "TestFixtures"],
+      swiftSettings: swiftSettings),
     .testTarget(
-      name: "HotLinkTests", dependencies: ["HotLink", "LoaderEngine"], swiftSettings: swiftSettings),
+      name: "HotLinkTests", dependencies: ["HotLink", "LoaderEngine", "TestFixtures"],
+      swiftSettings: swiftSettings),
     .testTarget(
       name: "HotLinkWatchTests", dependencies: ["HotLinkWatch", "HotLink"],
       swiftSettings: swiftSettings),

@@ -3,9 +3,12 @@
 #include "CLoaderSupport.h"
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -115,6 +118,52 @@ static void answer(int signal, siginfo_t *info, void *machine) {
   errno = saved;
 }
 
+// Reads a small file of /proc/self/task/TID.
+static ssize_t read_task_file(int task, const char *name, char *buffer, size_t size) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/task/%d/%s", task, name);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  ssize_t count = read(fd, buffer, size - 1);
+  close(fd);
+  if (count >= 0) buffer[count] = 0;
+  return count;
+}
+
+static int blocks_signal(int task, int number) {
+  char buffer[4096];
+  if (read_task_file(task, "status", buffer, sizeof buffer) <= 0) return 0;
+  const char *line = strstr(buffer, "\nSigBlk:");
+  return line && (strtoull(line + 8, NULL, 16) >> (number - 1) & 1);
+}
+
+// A thread that blocks every signal (libdispatch's workers do) and sleeps in a system call: its stack
+// pointer is known and its frames stay as they are until it wakes. What it calls then goes through
+// stubs. Returns 0 when it was scanned.
+static int scan_from_outside(int task) {
+  char buffer[512];
+  if (read_task_file(task, "syscall", buffer, sizeof buffer) <= 0) return -1;
+  char *end = strrchr(buffer, ' ');
+  if (!end) return -1;  // "running"
+  *end = 0;
+  uintptr_t pc = strtoull(end + 1, NULL, 16);
+  char *start = strrchr(buffer, ' ');
+  if (!start) return -1;
+  uintptr_t pointer = strtoull(start + 1, NULL, 16);
+  uintptr_t top = mapping_end(pointer);
+  if (!top || (pc >= scan.stubs_low && pc < scan.stubs_high)) return -1;
+  scan.visit(scan.context, &pc, &pc + 1);
+  scan.visit(scan.context, (const uintptr_t *)((pointer - 128) & ~(uintptr_t)7),
+             (const uintptr_t *)top);
+  return 0;
+}
+
+static int64_t now_us(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
 int hl_scan_threads(void (*visit)(void *, const uintptr_t *, const uintptr_t *), void *context,
                     const int *skip, size_t skip_count, uintptr_t stubs_low, uintptr_t stubs_high,
                     int timeout_ms) {
@@ -122,11 +171,16 @@ int hl_scan_threads(void (*visit)(void *, const uintptr_t *, const uintptr_t *),
   if (!tasks) return -1;
   pthread_mutex_lock(&scanning);
   int number = SIGRTMAX - 3;
-  struct sigaction action = {0}, old;
-  action.sa_sigaction = answer;
-  action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
-  sigfillset(&action.sa_mask);
-  sigaction(number, &action, &old);
+  static int installed;
+  if (!installed) {
+    // It stays installed: a late signal must not kill the process.
+    struct sigaction action = {0};
+    action.sa_sigaction = answer;
+    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+    sigfillset(&action.sa_mask);
+    sigaction(number, &action, NULL);
+    installed = 1;
+  }
   scan.visit = visit;
   scan.context = context;
   scan.stubs_low = stubs_low;
@@ -142,6 +196,13 @@ int hl_scan_threads(void (*visit)(void *, const uintptr_t *, const uintptr_t *),
     int skipped = 0;
     for (size_t i = 0; i < skip_count; i++) skipped |= skip[i] == task;
     if (skipped) continue;
+    if (blocks_signal(task, number)) {
+      while (atomic_flag_test_and_set(&scan.visiting)) {}
+      int result = scan_from_outside(task);
+      atomic_flag_clear(&scan.visiting);
+      if (result) atomic_fetch_add(&scan.unknown, 1);
+      continue;
+    }
     siginfo_t info;
     memset(&info, 0, sizeof info);
     info.si_signo = number;
@@ -153,17 +214,13 @@ int hl_scan_threads(void (*visit)(void *, const uintptr_t *, const uintptr_t *),
     else if (errno != ESRCH) atomic_fetch_add(&scan.unknown, 1);
   }
   closedir(tasks);
-  struct timespec step = {0, 20000};
-  for (int waited = 0; atomic_load(&scan.answered) < asked && waited < timeout_ms * 1000;
-       waited += 20)
-    nanosleep(&step, NULL);
+  int64_t deadline = now_us() + (int64_t)timeout_ms * 1000;
+  while (atomic_load(&scan.answered) < asked && now_us() < deadline) sched_yield();
   int silent = asked - atomic_load(&scan.answered) + atomic_load(&scan.unknown);
   atomic_fetch_add(&scan.round, 1);
   while (atomic_flag_test_and_set(&scan.visiting)) {}
   scan.visit = NULL;
   atomic_flag_clear(&scan.visiting);
-  // The handler stays installed: a late signal must not kill the process.
-  (void)old;
   pthread_mutex_unlock(&scanning);
   return silent;
 }

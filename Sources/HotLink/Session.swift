@@ -3,7 +3,7 @@
 internal import CLoaderSupport
 internal import Glibc
 public import LoaderEngine
-internal import Synchronization
+public import Synchronization
 public import SystemPackage
 
 /// A running program made of units.
@@ -32,7 +32,7 @@ public final class Session: Sendable {
 
   private let core: SessionCore
   /// Whether `update()` has anything to do. The one word it reads.
-  private let isReady: Atomic<Bool>
+  @usableFromInline let isReady: Atomic<Bool>
 
   public init(_ options: Options = Options()) throws(LinkError) {
     core = try SessionCore(options)
@@ -113,14 +113,15 @@ public final class Session: Sendable {
   /// nothing is.
   ///
   /// - Returns: whether a new generation took effect.
-  @inline(__always)
+  @inlinable
   @discardableResult
   public func update() -> Bool {
     guard isReady.load(ordering: .acquiring) else { return false }
     return publishPending()
   }
 
-  private func publishPending() -> Bool {
+  @usableFromInline
+  func publishPending() -> Bool {
     isReady.store(false, ordering: .relaxed)
     switch core.publish() {
     case .published: return true

@@ -69,7 +69,9 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   }
 
   func enqueueRemoval(_ name: String) {
-    state.withLock { note([UnitChange(name: name, object: nil)], into: &$0) }
+    let changes = files.remove(FilePath(name))
+    guard !changes.isEmpty else { return }
+    state.withLock { note(changes, into: &$0) }
     wake()
   }
 
@@ -211,7 +213,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     }
     if shouldLink { link(readTime) } else { state.withLock { $0.noticedAt = 0 } }
     let isIdle = state.withLock { state -> Bool in
-      state.isBusy = !state.batches.isEmpty
+      state.isBusy = !state.batches.isEmpty || (!state.pending.isEmpty && !state.held)
       return !state.isBusy
     }
     if isIdle {

@@ -17,6 +17,7 @@ final class WatchLoop {
   private let onTrouble: @Sendable (WatchError) -> Void
   private var pending: PendingChanges
   private var known: Set<FilePath>
+  private var first: ChangeBatch
   private var troubles: Set<WatchError> = []
   private var isSurveyDue = false
 
@@ -37,6 +38,7 @@ final class WatchLoop {
     self.onTrouble = onTrouble
     let survey = tree.survey()
     known = Set(survey.files)
+    first = ChangeBatch(written: survey.files, isComplete: true)
     if let root = tree.missingRoots.first {
       throw .watching(root, failedWith: .noSuchFileOrDirectory)
     }
@@ -45,7 +47,8 @@ final class WatchLoop {
 
   /// Runs until the stop signal.
   func run() {
-    deliver(ChangeBatch(written: known.sorted { $0.precedes($1) }, isComplete: true))
+    deliver(first)
+    first = ChangeBatch()
     var hasMore = false
     while true {
       tellTroubles()

@@ -125,7 +125,7 @@ struct PolicySelfTests {
       ("LoaderEngine/Plan/A.swift", "// UnsafeRawPointer", true),
       ("LoaderEngine/ELF/Bytes.swift", "let a: UnsafeRawPointer", true),
       ("LoaderEngine/ELF/Notes.swift", "let a: UnsafeRawPointer", false),
-      ("HotLink/Session.swift", "unsafeBitCast(a, to: B.self)", false),
+      ("HotLink/SessionCore.swift", "unsafeBitCast(a, to: B.self)", false),
     ])
   func unsafePlaces(path: String, text: String, isAllowed: Bool) {
     #expect(Policy.unsafeOutsideHomes([SourceFile("Sources/" + path, text)]).isEmpty == isAllowed)

@@ -152,9 +152,10 @@ private struct ReferenceMeanings {
   }
 
   private func mixName(_ hash: inout UInt64, _ symbol: Int) {
-    for byte in object.name(ofSymbol: symbol).string.utf8 {
-      FunctionContents.mix(&hash, UInt64(byte))
-    }
+    // A closure's position is not its meaning.
+    let name = object.name(ofSymbol: symbol).string
+    let meaning = PositionalName(name).map { $0.family + $0.rest } ?? name
+    for byte in meaning.utf8 { FunctionContents.mix(&hash, UInt64(byte)) }
   }
 
   /// A literal by its bytes: up to the NUL, or the record; at most 256.

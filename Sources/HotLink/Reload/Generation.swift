@@ -33,9 +33,7 @@ public final class Generation: Sendable {
   public func symbol(_ name: String) -> GenerationSymbol? {
     guard !isRetired, let id = space.names.find(name), let found = table[id] else { return nil }
     var identity = Address(found.address)
-    if found.kind == .function, let slot = space.slots.existingSlot(of: id) {
-      identity = space.slots.stub(slot)
-    }
+    if found.kind == .function { identity = space.slots.stub(SlotIndex(found.slot)) }
     return GenerationSymbol(
       name: name, identity: identity, body: Address(found.address), size: found.size,
       isFunction: found.kind == .function || found.kind == .part)

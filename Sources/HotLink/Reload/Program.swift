@@ -24,7 +24,7 @@ final class Program: @unchecked Sendable {
   private var comdatOwners: [SymbolID: UInt32] = [:]
   private var members: [String: ObjectFile] = [:]
   private var memberOrder: [String] = []
-  private var lazyUnits = LazyUnits()
+  var lazyUnits = LazyUnits()
   let retirement = Retirement()
   private var fixedConstantBytes: UInt64 = 0
   private let arguments: ArgumentVector
@@ -100,7 +100,14 @@ final class Program: @unchecked Sendable {
           elsewhere: { inputs.variableElsewhere($0, unit) })
         planning += start.microseconds
         plans.append(plan)
-        linkInputs.append(LinkInput(object: object, unit: unit.id, placements: plan.placements))
+        var input = LinkInput(object: object, unit: unit.id, placements: plan.placements)
+        if let old = unit.version {
+          input.identities =
+            old.object === object
+            ? old.linked.identities
+            : ClosureMatching(object, old: old, generation: generation.number).identities
+        }
+        linkInputs.append(input)
       }
       let registers = zip(linkInputs, plans).contains { input, _ in
         input.object.sections.indices.contains {
@@ -186,6 +193,11 @@ final class Program: @unchecked Sendable {
         report.removed += functions.removed
       }
     }
+    for id in set.options.keptCommons.keys.sorted() where set.definition(of: id)?.isCommon == true {
+      let unit = set.definition(of: id).map { name(ofUnit: $0.unit) } ?? ""
+      report.verdicts.append(
+        Verdict(unit: unit, symbol: space.names[id].string, fate: .kept))
+    }
     for unit in inputs.removedUnits {
       report.removed +=
         unit.version.map { FunctionContents($0.object).fingerprints.keys.sorted() } ?? []
@@ -213,52 +225,6 @@ final class Program: @unchecked Sendable {
     where unitByName[name]?.version == nil && !inputs.contains(name) {
       if let object = members[name] { inputs.add(makeUnit(name), object) }
     }
-  }
-
-  /// Before the first link: units that can wait are known by their symbols only.
-  private func setAside(
-    _ inputs: inout ChangeSet, _ waiting: inout LazyUnits, _ table: inout SymbolTable
-  ) throws(LinkError) {
-    var draft = SymbolTable.Draft(from: table)
-    for (unit, object) in inputs.setAside(where: LazyUnits.canWait) {
-      try waiting.add(unit, object, to: &draft, space, name: name(ofUnit:))
-    }
-    table = draft.table
-  }
-
-  /// Units of the change that waited, and units whose data the change refers to.
-  private func pullWaiting(into inputs: inout ChangeSet, _ waiting: inout LazyUnits) {
-    guard !waiting.isEmpty else { return }
-    for unit in inputs.linked.map(\.unit) + inputs.removedUnits {
-      guard let known = waiting.waiting[unit.id] else { continue }
-      waiting.remove(unit.id)
-      inputs.noteWaiting([known])
-    }
-    let pulled = waiting.pull(for: inputs.objects, space)
-    inputs.noteWaiting(pulled)
-    for (unit, object) in pulled { inputs.add(unit, object) }
-  }
-
-  func isWaiting(_ unit: Unit) -> Bool { lazyUnits.waiting[unit.id] != nil }
-  var allUnitNames: [String] {
-    units.filter { $0.version != nil || isWaiting($0) }.map(\.name)
-  }
-
-  /// Links the waiting unit that defines a function, now, in the current generation.
-  ///
-  /// - Returns: whether there was one.
-  func linkWaiting(for symbol: SymbolID) throws(Refusal) -> Bool {
-    guard let definition = generation.table[symbol],
-      let found = lazyUnits.waiting[definition.unit]
-    else { return false }
-    let prepared = try prepare([UnitChange(name: found.unit.name, object: found.object)])
-    do {
-      let table = try prepared.set.commit()
-      space.slots.publish(prepared.set.slotChanges)
-      generation.extend(table)
-      takeOver(prepared)
-    } catch { throw Refusal(unit: found.unit.name, reason: .link(error)) }
-    return true
   }
 
   func makeUnit(_ name: String) -> Unit {
@@ -304,7 +270,7 @@ final class Program: @unchecked Sendable {
     return report
   }
 
-  private func takeOver(_ prepared: PreparedReload) {
+  func takeOver(_ prepared: PreparedReload) {
     lazyUnits = prepared.waiting
     for (id, owner) in prepared.set.comdatOwners { comdatOwners[id] = owner }
     for unit in prepared.removedUnits {
@@ -320,7 +286,8 @@ final class Program: @unchecked Sendable {
   private func supersede(_ unit: Unit, _ version: UnitVersion) {
     retirement.add(
       Retirement.Entry(
-        unit: unit.name, group: version.group, escapes: version.linked.codeEscapes))
+        unit: unit.name, group: version.group, text: version.linked.textRange,
+        escapes: version.linked.codeEscapes))
   }
 
   private func start(_ prepared: PreparedReload) {
@@ -365,6 +332,7 @@ final class Program: @unchecked Sendable {
     LinkedCode.runExitHandlers(of: space.got.start)
     if Program.outliving.contains(where: { space.names.find($0) != nil }) {
       space.arena.keepForever()
+      space.threadStorage.mustStay = true
     }
   }
 

@@ -48,7 +48,8 @@ public struct CheckResult: Sendable {
       }
       for index in 1..<max(object.symbols.count, 1) {
         let symbol = object.symbols[index]
-        guard symbol.st_name != 0, let address = linked.address(ofSymbol: index),
+        guard symbol.st_name != 0, symbol.type != UInt8(STT_FILE),
+          let address = linked.address(ofSymbol: index),
           let kind = CheckResult.kind(linked.kind(ofSymbol: index))
         else { continue }
         if index >= object.firstGlobal,

@@ -145,7 +145,8 @@ struct InitialiserUses {
       let list = symbols[section].filter { object.symbols[$0].isFunction }
       functions.append(contentsOf: list)
       finders[section] = list.map {
-        (object.symbols[$0].st_value, object.symbols[$0].st_value + object.symbols[$0].st_size, $0)
+        let extent = object.extent(ofSymbol: $0)
+        return (extent.lowerBound, extent.upperBound, $0)
       }
     }
     var table: [Int: Set<Int>] = [:]

@@ -17,6 +17,8 @@ struct StatePlan {
   /// Constants that got another address.
   private(set) var movedConstants: [String] = []
   private(set) var removed: [String] = []
+  /// Variables that stay without a look at their values: thread-local ones.
+  private var keptInPlace: [String] = []
   private var carriedNew: Set<Int> = []
   let images = InitialImages()
 
@@ -143,6 +145,7 @@ struct StatePlan {
         unit: unit, symbol: object.name(ofSection: section).string, reason: .threadLocalLayout)
     }
     placements[section] = .whole(address: base, place: nil)
+    keptInPlace += named.compactMap { $0.0.symbol.map(name) }
   }
 
   // MARK: whole
@@ -187,7 +190,7 @@ struct StatePlan {
     for (atom, variable) in zip(map.atoms, found) where variable == nil {
       guard atom.symbol != nil, roles[section].isState else {
         // Unnamed bytes: padding is harmless, anything else must not overwrite what is there.
-        if isPadding(section, atom) { continue }
+        if isPadding(section, atom) || isUnchanged(section, atom, found) { continue }
         return false
       }
       guard base + atom.offset >= oldEnd else { return false }
@@ -201,6 +204,18 @@ struct StatePlan {
       try carry(section, atom, symbol, variable, at: base + atom.offset, image)
     }
     return true
+  }
+
+  /// Unnamed constants, the same at the same offset as before.
+  private func isUnchanged(_ section: Int, _ atom: Atom, _ found: [Variable?]) -> Bool {
+    guard let old, roles[section] == .constant,
+      let twin = found.lazy.compactMap({ $0?.section }).first, twin >= 0,
+      old.linked.pieces[twin] == nil,
+      relocations.isEmpty(section, atom.offset, atom.size),
+      let now = object.contents(ofSection: section)?.slice(atom.offset, atom.size),
+      let before = old.object.contents(ofSection: twin)?.slice(atom.offset, atom.size)
+    else { return false }
+    return now.array == before.array
   }
 
   private func isPadding(_ section: Int, _ atom: Atom) -> Bool {
@@ -308,7 +323,8 @@ struct StatePlan {
 
   /// Verdicts that need no look at memory.
   func remarks(_ unit: String) -> [Verdict] {
-    movedConstants.map { Verdict(unit: unit, symbol: $0, fate: .moved) }
+    keptInPlace.map { Verdict(unit: unit, symbol: $0, fate: .kept) }
+      + movedConstants.map { Verdict(unit: unit, symbol: $0, fate: .moved) }
       + removed.map { Verdict(unit: unit, symbol: $0, fate: .removed) }
       + (old == nil
         ? []

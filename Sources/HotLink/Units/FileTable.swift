@@ -24,6 +24,7 @@ final class FileTable: Sendable {
       var changes: [UnitChange] = []
       if let object = file.object {
         units[file.path.string] = file.hash
+        if old?.units[file.path.string] == file.hash { return [] }
         changes.append(UnitChange(name: file.path.string, object: object))
       }
       for member in file.members {

@@ -48,16 +48,17 @@ struct LazyUnits {
             second: object.name))
       }
       let isFunction = LazyUnits.isFunction(object, index)
+      var slot = SlotIndex.none
       if isFunction {
-        _ = try space.slots.slot(of: id)
+        slot = try space.slots.slot(of: id)
       } else {
         dataOwner[id] = unit.id
       }
-      draft.define(
-        id,
-        Definition(
-          address: 0, size: object.symbols[index].st_size, unit: unit.id,
-          kind: isFunction ? .function : .data, isWeak: false))
+      var definition = Definition(
+        address: 0, size: object.symbols[index].st_size, unit: unit.id,
+        kind: isFunction ? .function : .data, isWeak: false)
+      definition.slot = slot.value
+      draft.define(id, definition)
     }
     waiting[unit.id] = (unit, object)
   }

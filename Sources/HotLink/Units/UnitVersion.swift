@@ -21,6 +21,11 @@ final class UnitVersion: @unchecked Sendable {
   }
 
   var object: ObjectFile { linked.object }
+
+  /// The name under which a local function is known over generations.
+  func identity(ofLocal symbol: Int) -> String {
+    linked.identities[symbol] ?? object.name(ofSymbol: symbol).string
+  }
 }
 
 /// The relocated first bytes of a version's writable sections.
@@ -110,7 +115,7 @@ struct VariableIndex {
   static func key(_ linked: LinkedObject, _ symbol: Int) -> VariableKey {
     let object = linked.object
     return VariableKey(
-      name: object.name(ofSymbol: symbol).string,
+      name: linked.identities[symbol] ?? object.name(ofSymbol: symbol).string,
       ordinal: symbol < object.firstGlobal ? linked.ordinal(ofLocal: symbol) : 0,
       isThreadLocal: object.symbols[symbol].isThreadLocal)
   }

@@ -2,6 +2,7 @@
 import Glibc
 import HotLink
 import LoaderEngine
+import SystemPackage
 
 /// Writes events as they happen. Safe from any thread: each event is one write.
 struct Reporter: Sendable {
@@ -143,11 +144,11 @@ struct Reporter: Sendable {
         ("unit", .string(error.file)),
       ])
     }
-    write(Messages.text(error) + "\n", to: STDERR_FILENO)
+    write(Messages.text(error) + "\n", to: .standardError)
   }
 
   func failed(_ refusal: Refusal) {
-    if isJSON { refused(refusal) } else { write(Messages.text(refusal) + "\n", to: STDERR_FILENO) }
+    if isJSON { refused(refusal) } else { write(Messages.text(refusal) + "\n", to: .standardError) }
   }
 
   // MARK: parts
@@ -242,23 +243,16 @@ struct Reporter: Sendable {
 
   func say(_ text: String) {
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-    write(lines.map { "hotlink: \($0)\n" }.joined(), to: STDERR_FILENO)
+    write(lines.map { "hotlink: \($0)\n" }.joined(), to: .standardError)
   }
 
   func emit(_ members: [(String, JSON)]) {
-    write(JSON.object(members).text + "\n", to: STDOUT_FILENO)
+    write(JSON.object(members).text + "\n", to: .standardOutput)
   }
 
-  private func write(_ text: String, to descriptor: Int32) {
-    var bytes = Array(text.utf8)[...]
-    while !bytes.isEmpty {
-      let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-      if count < 0 {
-        if errno == EINTR || errno == EAGAIN { continue }
-        return
-      }
-      bytes = bytes.dropFirst(count)
-    }
+  private func write(_ text: String, to descriptor: FileDescriptor) {
+    // A reader that went away is no reason to stop the program.
+    _ = try? descriptor.writeAll(text.utf8)
   }
 
   private func colour(_ text: String, _ code: Int) -> String {

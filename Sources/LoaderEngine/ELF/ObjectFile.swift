@@ -163,6 +163,15 @@ package final class ObjectFile: Sendable {
         throw malformed("symbol \(index)", at, "name outside the name table")
       }
       let shndx = symbol.st_shndx
+      if shndx == 0xFFF2,
+        symbolNames.name(at: symbol.st_name).map({ $0 == "__gnu_lto_slim" }) == true
+      {
+        throw LinkError(
+          file: name,
+          .unsupported(
+            what: "GCC LTO object without machine code",
+            help: "compile without -flto, or with -ffat-lto-objects"))
+      }
       var section = Int(shndx)
       if shndx == UInt16(truncatingIfNeeded: SHN_XINDEX) {
         guard index < extended.count else {

@@ -10,8 +10,8 @@ package final class StackScan {
   /// For each range, whether a word on a stack lies in it.
   package private(set) var hits: [Bool]
 
-  package init(_ ranges: [AddressRange?]) {
-    self.ranges = ranges.map { $0 ?? AddressRange(start: Address(0), size: 0) }
+  package init(_ ranges: [AddressRange]) {
+    self.ranges = ranges
     low = self.ranges.map(\.start.value).min() ?? 0
     high = self.ranges.map(\.end.value).max() ?? 0
     hits = [Bool](repeating: false, count: ranges.count)
@@ -28,7 +28,7 @@ package final class StackScan {
     return own.withUnsafeBufferPointer {
       hl_scan_threads(
         StackScan.visit, context, $0.baseAddress, $0.count, UInt(stubs.start.value),
-        UInt(stubs.end.value), 50)
+        UInt(stubs.end.value), 10)
     }
   }
 

@@ -1,11 +1,16 @@
 // Thread-local storage of linked code: a reserved part of the static TLS block, at one offset from the
 // thread pointer for all threads, so that local-exec and initial-exec code can be loaded late.
 internal import CLoaderSupport
+internal import Synchronization
 
 /// The reserved block and what is handed out of it. Its owner serialises.
 package final class StaticTLS: @unchecked Sendable {
-  private var allocator = RangeAllocator(
-    AddressRange(start: Address(64), size: UInt64(HL_STATIC_TLS_BYTES) - 64))
+  // One block for the process, whoever links into it.
+  private static let allocator = Mutex(
+    RangeAllocator(AddressRange(start: Address(64), size: UInt64(HL_STATIC_TLS_BYTES) - 64)))
+  private var held: [AddressRange] = []
+  /// Linked code outlives this: what it has stays its own.
+  package var mustStay = false
   /// Offset of the block from the thread pointer, modulo 2^64.
   package let base: UInt64
   /// Module id and offset of the block in that module, for `__tls_get_addr`; nil when the process's
@@ -24,16 +29,25 @@ package final class StaticTLS: @unchecked Sendable {
   /// - Throws: `LinkError.noSpace` when the block is full.
   package func allocate(_ size: UInt64, alignment: UInt64) throws(LinkError) -> UInt64 {
     // The block itself is 64-byte aligned; the thread pointer too (psABI: at least 64 on x86-64).
-    guard alignment <= 64, let range = allocator.allocate(size, alignment: alignment) else {
+    guard alignment <= 64,
+      let range = StaticTLS.allocator.withLock({ $0.allocate(size, alignment: alignment) })
+    else {
       throw LinkError(
         file: "", .noSpace(what: "static thread-local storage", requested: size))
     }
+    held.append(range)
     return base &+ range.start.value
   }
 
+  deinit {
+    if mustStay { return }
+    StaticTLS.allocator.withLock { allocator in held.forEach { allocator.release($0) } }
+  }
+
   package func release(_ offset: UInt64, _ size: UInt64) {
-    allocator.release(
-      AddressRange(start: Address(offset &- base), size: max(size, 1)))
+    let range = AddressRange(start: Address(offset &- base), size: max(size, 1))
+    held.removeAll { $0 == range }
+    StaticTLS.allocator.withLock { $0.release(range) }
   }
 
   /// Gives new threads, and the calling one, the first bytes of their variables.

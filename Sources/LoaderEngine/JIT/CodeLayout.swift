@@ -14,7 +14,9 @@ extension LinkedSet {
         let header = linked.object.sections[section]
         switch linked.roles[section] {
         case .text: placed.append((index, section, text.take(header.size, header.alignment), true))
-        case .tied: placed.append((index, section, tied.take(header.size, header.alignment), false))
+        // Tables of initialisers are read by us, but a program may have given them names.
+        case .tied, .initArray, .finiArray, .preinitArray, .constructors, .destructors:
+          placed.append((index, section, tied.take(header.size, header.alignment), false))
         default: break
         }
       }
@@ -73,7 +75,7 @@ extension LinkedSet {
   }
 
   /// Size of an `.eh_frame` without the zero word that would end the table.
-  private func unwindSize(_ linked: LinkedObject, _ section: Int) -> UInt64 {
+  func unwindSize(_ linked: LinkedObject, _ section: Int) -> UInt64 {
     guard let bytes = linked.object.contents(ofSection: section) else { return 0 }
     var at: UInt64 = 0
     while let length = bytes.load(UInt32.self, at: at), length != 0 {

@@ -43,19 +43,10 @@ extension LinkedSet {
           memcpy(place, part.base, part.count)
         }
       } else if let place = linked.places[section] {
-        let count =
-          linked.roles[section] == .unwind ? unwindLength(bytes) : bytes.count
-        memcpy(place, bytes.base, count)
+        let isUnwind = linked.roles[section] == .unwind
+        memcpy(place, bytes.base, isUnwind ? Int(unwindSize(linked, section)) : bytes.count)
       }
     }
-  }
-
-  private func unwindLength(_ bytes: Bytes) -> Int {
-    var at: UInt64 = 0
-    while let length = bytes.load(UInt32.self, at: at), length != 0, length != 0xFFFF_FFFF,
-      at + 4 + UInt64(length) <= UInt64(bytes.count)
-    { at += 4 + UInt64(length) }
-    return Int(at)
   }
 }
 
@@ -97,7 +88,9 @@ struct FixUp {
     self.rows = rows
     role = linked.roles[section]
     let contents = linked.object.contents(ofSection: section)
-    size = role == .unwind ? UInt64(contents?.count ?? 0) : linked.object.sections[section].size
+    size =
+      role == .unwind
+      ? set.unwindSize(linked, section) : linked.object.sections[section].size
     start = linked.addresses[section]
     place = linked.places[section]
     pieces = linked.pieces[section]
@@ -111,8 +104,9 @@ struct FixUp {
       guard type < X86_64.typeCount, let formula = rows.formulas[type] else {
         throw unsupported(relocation)
       }
-      if formula == .none || formula == .descriptorCall { continue }
       let field = rows.fields[type]
+      // Behind a zero word the unwinder reads nothing, and nothing was placed.
+      if role == .unwind && relocation.r_offset >= size { continue }
       // GATE: no unchecked offset past here.
       guard relocation.r_offset <= size, UInt64(field.width) <= size - relocation.r_offset,
         relocation.symbol < targets.count
@@ -123,6 +117,7 @@ struct FixUp {
             structure: "relocation in \(linked.object.name(ofSection: section).string)",
             offset: relocation.r_offset, detail: "leaves its section or names no symbol"))
       }
+      if formula == .none || formula == .descriptorCall { continue }
       var to = place
       var at = start &+ relocation.r_offset
       if let pieces {
@@ -158,7 +153,7 @@ struct FixUp {
     case .pcRelative, .branch: return s &+ a &- p
     case .fromGOT, .branchFromGOT: return s &+ a &- got
     case .gotRelative: return got &+ a &- p
-    case .size: return linked.object.symbols[relocation.symbol].st_size &+ a
+    case .size: return sizeOfSymbol(relocation.symbol, target) &+ a
     case .gotEntryRelative:
       return try entry(relocation, .address, s) &+ a &- p
     case .gotEntryOffset:
@@ -265,6 +260,12 @@ struct FixUp {
         }))
   }
 
+  /// `Z`: the size of the definition, which another object may have.
+  private func sizeOfSymbol(_ symbol: Int, _ target: Target) -> UInt64 {
+    let own = linked.object.symbols[symbol].st_size
+    return target.id == .none ? own : set.draft[target.id]?.size ?? own
+  }
+
   // MARK: GOT
 
   private func entry(_ relocation: Elf64_Rela, _ use: GlobalOffsetTable.Use, _ s: UInt64?)
@@ -276,7 +277,7 @@ struct FixUp {
       id = space.names.intern("\u{1}module")
     } else if id == .none {
       id = space.localID(
-        unit: linked.unit, name: linked.object.name(ofSymbol: relocation.symbol),
+        unit: linked.unit, name: linked.object.name(ofSymbol: relocation.symbol).string,
         ordinal: relocation.symbol)
     }
     let (entry, isNew) = try space.got.entry(id, use)

@@ -21,7 +21,7 @@ package final class LinkSpace: @unchecked Sendable {
 
   /// The number of a local symbol, made of its unit and name: local functions of two units that share
   /// a name have identities of their own.
-  package func localID(unit: UInt32, name: NameView, ordinal: Int) -> SymbolID {
-    names.intern("\(unit)\u{1}\(ordinal)\u{1}" + name.string)
+  package func localID(unit: UInt32, name: String, ordinal: Int) -> SymbolID {
+    names.intern("\(unit)\u{1}\(ordinal)\u{1}" + name)
   }
 }

@@ -9,6 +9,8 @@ package struct LinkInput {
   package var unit: UInt32
   /// Decisions already made, by section index.
   package var placements: [Int: SectionPlacement]
+  /// Names under which local functions are known, where that is not their own, by symbol index.
+  package var identities: [Int: String] = [:]
 
   package init(object: ObjectFile, unit: UInt32, placements: [Int: SectionPlacement] = [:]) {
     self.object = object
@@ -21,6 +23,7 @@ package struct LinkInput {
 package final class LinkedObject: @unchecked Sendable {
   package let object: ObjectFile
   package let unit: UInt32
+  package let identities: [Int: String]
   package internal(set) var roles: [SectionRole]
   /// Run-time address of each section that lies in one stretch, 0 otherwise.
   package internal(set) var addresses: [UInt64]
@@ -41,27 +44,15 @@ package final class LinkedObject: @unchecked Sendable {
   package internal(set) var immovable: [String] = []
 
   private var ordinals: LocalOrdinals?
-  private var scratchBuffers: [UnsafeMutableRawPointer] = []
 
   init(_ input: LinkInput) {
     object = input.object
     unit = input.unit
+    identities = input.identities
     let count = input.object.sections.count
     roles = [SectionRole](repeating: .ignored, count: count)
     addresses = [UInt64](repeating: 0, count: count)
     places = [UnsafeMutableRawPointer?](repeating: nil, count: count)
-  }
-
-  deinit {
-    for buffer in scratchBuffers { buffer.deallocate() }
-  }
-
-  /// Zeroed memory that lives as long as this object.
-  func scratch(_ size: Int) -> UnsafeMutableRawPointer {
-    let buffer = UnsafeMutableRawPointer.allocate(byteCount: max(size, 16), alignment: 64)
-    buffer.initializeMemory(as: UInt8.self, repeating: 0, count: max(size, 16))
-    scratchBuffers.append(buffer)
-    return buffer
   }
 
   /// Run-time address of a byte of a section; nil when the section was not placed.
@@ -92,6 +83,17 @@ package final class LinkedObject: @unchecked Sendable {
   package func section(ofSymbol index: Int) -> Section? {
     guard case .section(let section) = object.place(ofSymbol: index) else { return nil }
     return object.sections[section]
+  }
+
+  /// From the first to the last byte of code.
+  package var textRange: AddressRange {
+    var low = UInt64.max
+    var high: UInt64 = 0
+    for section in roles.indices where roles[section] == .text && addresses[section] != 0 {
+      low = min(low, addresses[section])
+      high = max(high, addresses[section] + object.sections[section].size)
+    }
+    return AddressRange(start: Address(low), size: high > low ? high - low : 0)
   }
 
   package func globalID(_ index: Int) -> SymbolID { globals[index - object.firstGlobal] }

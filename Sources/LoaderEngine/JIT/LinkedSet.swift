@@ -59,13 +59,33 @@ package final class LinkedSet: @unchecked Sendable {
     for piece in threadAllocations { space.threadStorage.release(piece.offset, piece.size) }
   }
 
-  /// Last step of a link: code becomes executable, unwind tables are registered.
+  /// Last step of a link: unwind tables are proven, code becomes executable.
   func seal() throws(LinkError) {
     for (index, group) in groups.enumerated() {
       if let text = group.text { try space.arena.seal(text) }
-      group.isPermanent = options.isPermanent
-      let table = unwindRanges[index]
-      if table.size > 8 { group.register(unwindTable: table.start) }
+      try proveUnwindTable(index)
+    }
+  }
+
+  private func proveUnwindTable(_ index: Int) throws(LinkError) {
+    let range = unwindRanges[index]
+    guard range.size > 8 else { return }
+    let text = groups[index].text?.range ?? AddressRange(start: Address(0), size: 0)
+    let bytes = UnsafeRawBufferPointer(
+      start: space.arena.place(range.start, .constants), count: Int(range.size))
+    var table = UnwindTable(bytes, at: range.start, text: text)
+    do {
+      try table.validate()
+    } catch {
+      let address = range.start.value + UInt64(error.offset)
+      let owner = objects.last { linked in
+        linked.roles.indices.contains {
+          linked.roles[$0] == .unwind && linked.addresses[$0] <= address
+        }
+      }
+      throw LinkError(
+        file: owner?.object.name ?? "",
+        .malformed(structure: ".eh_frame", offset: UInt64(error.offset), detail: error.detail))
     }
   }
 
@@ -76,6 +96,10 @@ package final class LinkedSet: @unchecked Sendable {
       try space.threadStorage.initialise(image.offset, UnsafeRawBufferPointer(image.bytes))
     }
     hasCommitted = true
+    for group in groups { group.isPermanent = options.isPermanent }
+    for (index, group) in groups.enumerated() where unwindRanges[index].size > 8 {
+      group.register(unwindTable: unwindRanges[index].start)
+    }
     return draft.table
   }
 

@@ -23,8 +23,7 @@ extension LinkedSet {
     try layOutData()
     try layOutEncapsulated()
     try layOutThreadStorage()
-    try layOutScratch()
-    defineAddresses()
+    try defineAddresses()
   }
 
   private func applyPlacements() {
@@ -233,15 +232,6 @@ extension LinkedSet {
     }
   }
 
-  /// Tables of initialisers are read by us, not by the program: they are relocated aside.
-  private func layOutScratch() throws(LinkError) {
-    for linked in objects {
-      for section in linked.roles.indices where linked.roles[section].isInitialiserTable {
-        linked.places[section] = linked.scratch(Int(linked.object.sections[section].size))
-      }
-    }
-  }
-
   // MARK: memory
 
   struct Cursor {
@@ -288,7 +278,7 @@ extension LinkedSet {
   }
 
   /// Writes the addresses of all definitions of this set into the new table.
-  private func defineAddresses() {
+  private func defineAddresses() throws(LinkError) {
     for linked in objects {
       let object = linked.object
       for index in object.firstGlobal..<object.symbols.count {
@@ -298,6 +288,9 @@ extension LinkedSet {
           let address = linked.address(ofSymbol: index)
         else { continue }
         definition.address = address
+        if definition.kind == .function {
+          definition.slot = try space.slots.slot(of: id).value
+        }
         draft.define(id, definition)
       }
     }
@@ -319,6 +312,8 @@ extension LinkedSet {
 package enum DataRoom {
   /// - Returns: bytes, at least `size`.
   package static func capacity(_ size: UInt64) -> UInt64 {
+    // A claimed size may be any number: what does not fit is refused where it is allocated.
+    guard size < 1 << 62 else { return size }
     if size >= 1 << 20 { return size + (64 << 10) }
     return aligned(size + max(16, min(size / 2, 4096)), to: 16)
   }

@@ -47,7 +47,7 @@ extension LinkedSet {
       switch definition.kind {
       case .function:
         target.flags.insert(.function)
-        let slot = try space.slots.slot(of: id)
+        let slot = SlotIndex(definition.slot)
         target.reference = space.slots.stub(slot).value
         if definition.unit == linked.unit, linked.kind(ofSymbol: index) != .none {
           target.flags.insert(.own)
@@ -108,7 +108,8 @@ extension LinkedSet {
   func localSlot(_ linked: LinkedObject, _ symbol: Int) throws(LinkError) -> SlotIndex {
     if let known = linked.localSlots[symbol] { return known }
     let id = space.localID(
-      unit: linked.unit, name: linked.object.name(ofSymbol: symbol),
+      unit: linked.unit,
+      name: linked.identities[symbol] ?? linked.object.name(ofSymbol: symbol).string,
       ordinal: linked.ordinal(ofLocal: symbol))
     let slot = try space.slots.slot(of: id)
     linked.localSlots[symbol] = slot

@@ -26,10 +26,11 @@ package final class AddressWindow: @unchecked Sendable {
     for mapping in mappings.reversed() where mapping.range.end <= lowest {
       let bottom = mapping.range.end
       for spare in [AddressWindow.headroom, 0] {
-        let end = (top.value &- spare) & ~0xFFF
+        guard top.value > spare else { continue }
+        let end = (top.value - spare) & ~0xFFF
         guard end > bottom.value, end - bottom.value >= size else { continue }
         let start = end - size
-        guard highest.value - start <= AddressWindow.reach else { continue }
+        guard highest.value > start, highest.value - start <= AddressWindow.reach else { continue }
         if let reserved = AddressWindow.reserve(start, size) {
           range = reserved
           return

@@ -70,7 +70,9 @@ package final class MemfdBacking: ArenaBacking {
     if !mustStay { munmap(alias, size) }
   }
 
-  package var textGranularity: UInt64 { 64 }
+  /// Whole pages: a page that a breakpoint made private no longer shows what is written to it, so code
+  /// that is linked later must not share one with code that runs.
+  package var textGranularity: UInt64 { pageSize }
 
   package func populate(_ range: AddressRange, isText: Bool) throws(LinkError) {
     let (start, length) = pages(range)

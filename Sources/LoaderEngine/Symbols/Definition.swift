@@ -23,6 +23,8 @@ package struct Definition: Hashable, Sendable, BitwiseCopyable {
   package var size: UInt64
   /// The unit that defines it.
   package var unit: UInt32
+  /// Number of its slot, for a function; 0 for what has none.
+  package var slot: UInt32 = 0
   package var kind: Kind
   package var isWeak: Bool
   package var isCommon: Bool

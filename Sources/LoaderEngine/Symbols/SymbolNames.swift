@@ -1,6 +1,7 @@
 // Every distinct symbol name of a link space once, numbered. After this, symbols are compared and
 // looked up by number; a name is hashed once per object that mentions it and compared at most once.
 internal import Glibc
+internal import Synchronization
 
 /// The number of a name in a `SymbolNames`.
 package struct SymbolID: Hashable, Sendable, BitwiseCopyable, Comparable {
@@ -22,6 +23,15 @@ package final class SymbolNames: @unchecked Sendable {
     var hash: UInt32
   }
 
+  /// What `find` reads: published as a whole.
+  private struct Layout {
+    var slots: UnsafeMutablePointer<Slot>
+    var mask: Int
+    var entries: UnsafeMutablePointer<Entry>
+  }
+  private let current = Atomic<UInt>(0)
+  private var layouts: [UnsafeMutablePointer<Layout>] = []
+
   private var slots: UnsafeMutablePointer<Slot>
   private var mask: Int
   private var entries: UnsafeMutablePointer<Entry>
@@ -39,11 +49,16 @@ package final class SymbolNames: @unchecked Sendable {
     mask = initial - 1
     capacity = initial / 2
     entries = .allocate(capacity: capacity)
+    publish()
   }
 
   deinit {
-    slots.deallocate()
-    entries.deallocate()
+    // Each layout has tables of its own: twice the last one's size in all.
+    for layout in layouts {
+      layout.pointee.slots.deallocate()
+      layout.pointee.entries.deallocate()
+      layout.deallocate()
+    }
     for block in blocks { block.deallocate() }
   }
 
@@ -83,17 +98,27 @@ package final class SymbolNames: @unchecked Sendable {
   }
 
   /// The number of `name` if it was seen; adds nothing.
+  ///
+  /// From any thread, while another interns: a table that has grown is left as it was, and a slot is
+  /// written, in one store, after the entry it leads to.
   package func find(_ name: String) -> SymbolID? {
     var copy = name
     return copy.withUTF8 { buffer in
-      guard let base = buffer.baseAddress else { return nil }
-      let view = NameView(base: base, count: buffer.count)
-      let hash = SymbolNames.hash(view)
-      var probe = Int(hash) & mask
-      while slots[probe].id != .max {
-        let slot = slots[probe]
-        if slot.hash == hash, self[SymbolID(slot.id)] == view { return SymbolID(slot.id) }
-        probe = (probe + 1) & mask
+      guard let base = buffer.baseAddress,
+        let view = UnsafePointer<Layout>(bitPattern: current.load(ordering: .acquiring))?.pointee
+      else { return nil }
+      let wanted = NameView(base: base, count: buffer.count)
+      let hash = SymbolNames.hash(wanted)
+      var probe = Int(hash) & view.mask
+      while view.slots[probe].id != .max {
+        let slot = view.slots[probe]
+        if slot.hash == hash {
+          let entry = view.entries[Int(slot.id)]
+          if NameView(base: entry.text, count: Int(entry.count)) == wanted {
+            return SymbolID(slot.id)
+          }
+        }
+        probe = (probe + 1) & view.mask
       }
       return nil
     }
@@ -123,10 +148,8 @@ package final class SymbolNames: @unchecked Sendable {
   private func grow() {
     let oldEntries = entries
     entries = .allocate(capacity: capacity * 2)
-    entries.moveInitialize(from: oldEntries, count: count)
-    oldEntries.deallocate()
+    entries.initialize(from: oldEntries, count: count)
     capacity *= 2
-    slots.deallocate()
     let size = capacity * 2
     slots = .allocate(capacity: size)
     slots.initialize(repeating: Slot(hash: 0, id: .max), count: size)
@@ -136,6 +159,14 @@ package final class SymbolNames: @unchecked Sendable {
       while slots[probe].id != .max { probe = (probe + 1) & mask }
       slots[probe] = Slot(hash: entries[index].hash, id: UInt32(index))
     }
+    publish()
+  }
+
+  private func publish() {
+    let layout = UnsafeMutablePointer<Layout>.allocate(capacity: 1)
+    layout.initialize(to: Layout(slots: slots, mask: mask, entries: entries))
+    layouts.append(layout)
+    current.store(UInt(bitPattern: layout), ordering: .releasing)
   }
 
   /// Eight bytes a step; mangled names are long.

@@ -247,7 +247,7 @@ struct Compiler: Sendable, CustomStringConvertible {
 }
 
 /// A C vector of strings that ends in NULL.
-private final class CStrings {
+final class CStrings {
   let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
   private let count: Int
 

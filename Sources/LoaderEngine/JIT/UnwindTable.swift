@@ -1,0 +1,160 @@
+// A linked `.eh_frame` is handed to the unwinder, which believes every byte of it: one bad record, and the
+// next throw anywhere in the process crashes. So it is read once as the unwinder will, before it is
+// registered. LSB 5.0, “Exception Frames”; DWARF 5, 6.4.1.
+
+/// Proves a linked unwind table.
+struct UnwindTable {
+  /// What is wrong, and at which offset of the table.
+  struct Defect: Error {
+    var offset: Int
+    var detail: String
+  }
+
+  private let bytes: UnsafeRawBufferPointer
+  /// Run-time address of the first byte.
+  private let start: UInt64
+  private let text: AddressRange
+  private var encodings: [Int: UInt8] = [:]
+
+  /// - Parameters:
+  ///   - bytes: the table with its closing zero word, relocated.
+  ///   - text: where its code runs.
+  init(_ bytes: UnsafeRawBufferPointer, at start: Address, text: AddressRange) {
+    self.bytes = bytes
+    self.start = start.value
+    self.text = text
+  }
+
+  mutating func validate() throws(Defect) {
+    var at = 0
+    while true {
+      guard let length = word(at) else { throw Defect(offset: at, detail: "no end mark") }
+      if length == 0 { return }
+      let body = at + 4
+      guard length != 0xFFFF_FFFF, length >= 4, Int(length) <= bytes.count - body else {
+        throw Defect(offset: at, detail: "record of \(length) bytes leaves the table")
+      }
+      let end = body + Int(length)
+      guard let id = word(body) else { throw Defect(offset: at, detail: "truncated record") }
+      if id == 0 {
+        encodings[at] = try commonEntry(body + 4, end)
+      } else {
+        guard let encoding = encodings[body - Int(id)] else {
+          throw Defect(offset: at, detail: "its CIE does not exist")
+        }
+        try frameEntry(body + 4, end, encoding)
+      }
+      at = end
+    }
+  }
+
+  /// - Returns: how its FDEs encode addresses.
+  private func commonEntry(_ start: Int, _ end: Int) throws(Defect) -> UInt8 {
+    var reader = Reader(bytes: bytes, at: start, end: end)
+    guard let version = reader.byte(), version == 1 || version == 3 else {
+      throw Defect(offset: start, detail: "CIE of an unknown version")
+    }
+    var augmentation: [UInt8] = []
+    while let letter = reader.byte(), letter != 0 { augmentation.append(letter) }
+    guard reader.leb(), reader.leb(), version == 1 ? reader.byte() != nil : reader.leb() else {
+      throw Defect(offset: start, detail: "truncated CIE")
+    }
+    guard let first = augmentation.first else { return 0 }
+    guard first == UInt8(ascii: "z"), let size = reader.unsigned(),
+      size <= UInt64(end - reader.at)
+    else { throw Defect(offset: start, detail: "CIE with an unknown augmentation") }
+    var encoding: UInt8 = 0
+    for letter in augmentation.dropFirst() {
+      switch letter {
+      case UInt8(ascii: "R"), UInt8(ascii: "L"):
+        guard let value = reader.byte() else {
+          throw Defect(offset: start, detail: "truncated CIE")
+        }
+        if letter == UInt8(ascii: "R") { encoding = value }
+      case UInt8(ascii: "P"):
+        guard let value = reader.byte(), let width = UnwindTable.width(value), reader.skip(width)
+        else { throw Defect(offset: start, detail: "truncated CIE") }
+      case UInt8(ascii: "S"), UInt8(ascii: "B"): break
+      default: throw Defect(offset: start, detail: "CIE with an unknown augmentation")
+      }
+    }
+    guard UnwindTable.width(encoding) != nil, encoding & 0x80 == 0,
+      encoding & 0x70 == 0 || encoding & 0x70 == 0x10
+    else { throw Defect(offset: start, detail: "unknown address encoding \(encoding)") }
+    return encoding
+  }
+
+  private func frameEntry(_ start: Int, _ end: Int, _ encoding: UInt8) throws(Defect) {
+    guard let width = UnwindTable.width(encoding), start + 2 * width <= end else {
+      throw Defect(offset: start, detail: "truncated FDE")
+    }
+    let raw = value(start, encoding)
+    // The unwinder passes over a location of zero: code that was not linked.
+    if raw == 0 { return }
+    let place = self.start &+ UInt64(start)
+    let begin = encoding & 0x70 == 0x10 ? raw &+ place : raw
+    let size = value(start + width, encoding & 0x0F)
+    let offset = begin &- text.start.value
+    guard offset <= text.size, size <= text.size - offset else {
+      throw Defect(offset: start, detail: "FDE for code outside its object")
+    }
+  }
+
+  private func word(_ at: Int) -> UInt32? {
+    guard at >= 0, at + 4 <= bytes.count else { return nil }
+    return bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)
+  }
+
+  private func value(_ at: Int, _ encoding: UInt8) -> UInt64 {
+    switch encoding & 0x0F {
+    case 0x02: UInt64(bytes.loadUnaligned(fromByteOffset: at, as: UInt16.self))
+    case 0x03: UInt64(bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self))
+    case 0x0A:
+      UInt64(bitPattern: Int64(bytes.loadUnaligned(fromByteOffset: at, as: Int16.self)))
+    case 0x0B:
+      UInt64(bitPattern: Int64(bytes.loadUnaligned(fromByteOffset: at, as: Int32.self)))
+    default: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+    }
+  }
+
+  /// Bytes of an encoded pointer (DW_EH_PE_*); nil for one the unwinder cannot read.
+  private static func width(_ encoding: UInt8) -> Int? {
+    switch encoding & 0x0F {
+    case 0x00, 0x04, 0x0C: 8
+    case 0x02, 0x0A: 2
+    case 0x03, 0x0B: 4
+    default: nil
+    }
+  }
+
+  private struct Reader {
+    let bytes: UnsafeRawBufferPointer
+    var at: Int
+    let end: Int
+
+    mutating func byte() -> UInt8? {
+      guard at < end else { return nil }
+      defer { at += 1 }
+      return bytes[at]
+    }
+
+    mutating func skip(_ count: Int) -> Bool {
+      guard count <= end - at else { return false }
+      at += count
+      return true
+    }
+
+    mutating func leb() -> Bool { unsigned() != nil }
+
+    mutating func unsigned() -> UInt64? {
+      var result: UInt64 = 0
+      var shift: UInt64 = 0
+      while let next = byte() {
+        if shift < 64 { result |= UInt64(next & 0x7F) << shift }
+        if next & 0x80 == 0 { return result }
+        shift += 7
+      }
+      return nil
+    }
+  }
+}

@@ -1,0 +1,122 @@
+// What is broken, in which ways, and the loop that a child process runs over them. The child notes the
+// number of the run it begins, so that the parent can name the input that killed it.
+import Foundation
+import HotLink
+import LoaderEngine
+import TestFixtures
+import Testing
+
+/// A fixture and a family of mutations of it.
+struct Breakage: Codable, Sendable, CustomTestStringConvertible {
+  enum Subject: String, Codable, CaseIterable { case smallC, smallCXX, swift, archive }
+  enum Family: String, Codable { case truncations, flips, extremes, corruptions }
+  enum Manner: String, Codable {
+    /// As the first unit of a session that only checks.
+    case check
+    /// As the next version of a unit that runs.
+    case reload
+  }
+
+  var subject: Subject
+  var family: Family
+  var manner: Manner
+  var seed: UInt64 = 0
+
+  var testDescription: String { "\(family.rawValue) of \(subject.rawValue), \(manner.rawValue)" }
+
+  func bytes() throws -> [UInt8] {
+    switch subject {
+    case .smallC: try Compiled.object(.gcc, FixtureSource.smallC, flags: ["-O1"])
+    case .smallCXX: try Compiled.object(.gxx, FixtureSource.smallCXX, flags: ["-O1"])
+    case .swift:
+      try Compiled.object(
+        .swiftc, FixtureSource.smallSwift, flags: ["-Onone", "-swift-version", "5"])
+    case .archive:
+      [UInt8](
+        try Data(
+          contentsOf: Compiled.archive([
+            ("a.o", try Compiled.object(.gcc, "int first(void) { return 1; }")),
+            (
+              "a_member_with_a_long_name.o",
+              try Compiled.object(.gcc, "int first(void); int second(void) { return first(); }")
+            ),
+          ])))
+    }
+  }
+
+  func mutations(of bytes: [UInt8]) -> [Mutation] {
+    switch family {
+    case .truncations:
+      return subject == .swift
+        ? Mutation.truncations(of: bytes, dense: 4096, stride: 1 + Int(seed % 97))
+        : Mutation.truncations(of: bytes)
+    case .corruptions: return Mutation.corruptions(seed: seed, count: 1500)
+    case .flips:
+      if subject == .archive {
+        return bytes.indices.flatMap { byte in (0..<8).map { .flipped(byte: byte, bit: $0) } }
+      }
+      return Mutation.flips(in: ObjectLayout(bytes))
+    case .extremes: return Mutation.extremes(in: ObjectLayout(bytes))
+    }
+  }
+
+  /// Runs the mutations from number `first` on. The numbers of begun and accepted runs go to the file.
+  func run(from first: Int, progress: String, count: Int = .max) throws {
+    let bytes = try bytes()
+    let mutations = mutations(of: bytes)
+    let note = try Progress(progress)
+    switch manner {
+    case .check:
+      let session = try Session()
+      for (number, mutation) in mutations.enumerated().dropFirst(first).prefix(count) {
+        note.begin(number)
+        if Breakage.checks(session, mutation.applied(to: bytes), subject) { note.accept() }
+      }
+    case .reload:
+      var options = Session.Options()
+      options.arguments = ["fixture"]
+      let session = try Session(options)
+      try session.add(bytes, name: "unit.o")
+      try session.start()
+      for (number, mutation) in mutations.enumerated().dropFirst(first).prefix(count) {
+        note.begin(number)
+        do {
+          try session.add(mutation.applied(to: bytes), name: "unit.o")
+          if session.waitUntilLinked() { note.accept() }
+        } catch { continue }  // a typed error: that is the answer we want
+      }
+    }
+    note.begin(mutations.count)
+  }
+
+  private static func checks(_ session: Session, _ bytes: [UInt8], _ subject: Subject) -> Bool {
+    do throws(LinkError) {
+      try session.add(bytes, name: subject == .archive ? "lib.a" : "unit.o")
+    } catch { return false }
+    do throws(Refusal) {
+      let result = try session.check()
+      for symbol in result.symbols.prefix(6) { _ = session.linkedBytes(of: symbol.name) }
+      return true
+    } catch { return false }
+  }
+}
+
+/// Two numbers in a file: what the parent of a child that died wants to know.
+struct Progress {
+  private let words: UnsafeMutablePointer<Int>
+
+  init(_ path: String) throws {
+    let descriptor = open(path, O_RDWR | O_CREAT, 0o600)
+    guard descriptor >= 0, ftruncate(descriptor, 4096) == 0,
+      let memory = mmap(nil, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0),
+      memory != MAP_FAILED
+    else { throw CommandFailure(description: "\(path): \(errno)") }
+    close(descriptor)
+    words = memory.assumingMemoryBound(to: Int.self)
+  }
+
+  func begin(_ number: Int) { words[0] = number }
+  func accept() { words[1] += 1 }
+  var begun: Int { words[0] }
+  var accepted: Int { words[1] }
+}
