@@ -24,7 +24,9 @@ struct EnduranceTests {
 
   /// Reloads a unit again and again from a few compiled bodies, each time with another number and
   /// another literal patched in, and looks at each frame that follows.
-  static func endure(_ game: WatchHarness, _ bodies: [[UInt8]], as object: String, swift: Bool) throws {
+  static func endure(_ game: WatchHarness, _ bodies: [[UInt8]], as object: String, swift: Bool)
+    throws
+  {
     var early: Footprint?
     var registrations = 0
     var pinned: UInt64 = 0
@@ -48,7 +50,8 @@ struct EnduranceTests {
     let allowed = before.resident + before.resident / 10 + Int(pinned)
     #expect(
       after.resident <= allowed,
-      "resident \(before.resident >> 10) KiB after 100, \(after.resident >> 10) KiB after \(reloads), pinned \(pinned >> 10) KiB")
+      "resident \(before.resident >> 10) KiB after 100, \(after.resident >> 10) KiB after \(reloads), pinned \(pinned >> 10) KiB"
+    )
     #expect(after.mappings <= before.mappings, "\(before.mappings) mappings → \(after.mappings)")
     if swift { #expect(registrations == 0, "body-only edits register nothing") }
     try game.stop()
