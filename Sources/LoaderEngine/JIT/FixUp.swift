@@ -212,8 +212,9 @@ struct FixUp {
           relocation, formula, from: section, isText: role == .text)
       else { return target.body }
       if let function = references.function(in: aim, at: offset) {
-        if FunctionNames.isPart(linked.object.name(ofSymbol: function)) {
-          linked.codeEscapes = true
+        let name = linked.object.name(ofSymbol: function)
+        if FunctionNames.isPart(name) {
+          linked.codeEscapes = linked.codeEscapes || FunctionNames.suspends(name)
           return target.body
         }
         let stub: UInt64
@@ -330,11 +331,14 @@ struct FixUp {
     }
     if target.flags.contains(.null) {
       switch formula {
-      case .gotEntryRelative: return try entry(relocation, .address, 0) &+ a &- p
+      case .gotEntryRelative: return try nullEntry(relocation, target) &+ a &- p
       case .gotEntryOffset:
-        return try entry(relocation, .address, 0) &+ a &- space.got.start.value
+        return try nullEntry(relocation, target) &+ a &- space.got.start.value
       case .absolute, .threadOffset, .moduleOffset, .size: return a
-      default: return 0 &- 4 &- p &+ p  // a call to it is never made; the code tests first
+      case .branch:
+        // The code tests its address first; a call that is made all the same is reported.
+        return space.slots.stub(try space.slots.slot(of: target.id)).value &+ a &- p
+      default: return a &- p
       }
     }
     let isCall =
@@ -353,6 +357,13 @@ struct FixUp {
     return stub &+ a &- p
   }
 
+  /// The entry of an undefined weak symbol: zero, also when it was defined before.
+  private func nullEntry(_ relocation: Elf64_Rela, _ target: Target) throws(LinkError) -> UInt64 {
+    let entry = try entry(relocation, .address, 0)
+    if space.got.value(Address(entry)) != 0 { set.gotChanges.append((Address(entry), 0)) }
+    return entry
+  }
+
   // MARK: refusals
 
   private func site(_ relocation: Elf64_Rela) -> LinkError.Site {
@@ -360,6 +371,15 @@ struct FixUp {
       file: linked.object.name, section: linked.object.name(ofSection: section).string,
       offset: relocation.r_offset,
       relocation: X86_64.row(relocation.type).map { "\($0.name)" } ?? "type \(relocation.type)")
+  }
+
+  /// What a relocation refers to, in words: a symbol, or a section and an offset.
+  private func aim(of relocation: Elf64_Rela) -> String {
+    let name = linked.object.name(ofSymbol: relocation.symbol).string
+    guard name.isEmpty,
+      case .section(let section) = linked.object.place(ofSymbol: relocation.symbol)
+    else { return name }
+    return linked.object.name(ofSection: section).string + "+\(relocation.r_addend)"
   }
 
   private func needsStaticBlock(_ relocation: Elf64_Rela) -> LinkError {
@@ -373,7 +393,7 @@ struct FixUp {
 
   private func refuse(_ relocation: Elf64_Rela, _ value: UInt64) throws(LinkError) {
     let target = targets[relocation.symbol]
-    let name = linked.object.name(ofSymbol: relocation.symbol).string
+    let name = aim(of: relocation)
     if target.flags.contains(.host) {
       throw LinkError(
         file: linked.object.name,

@@ -38,15 +38,15 @@ package final class Arena: @unchecked Sendable {
 
   package init(_ choice: BackingChoice = .automatic) throws(LinkError) {
     let mib: UInt64 = 1 << 20
-    window = try AddressWindow(size: 1024 * mib)
+    window = try AddressWindow(size: 512 * mib)
     var next = window.range.start
     func take(_ size: UInt64) -> AddressRange {
       defer { next = next &+ size }
       return AddressRange(start: next, size: size)
     }
     stubs = take(16 * mib)
-    let text = take(192 * mib)
-    let constants = take(128 * mib)
+    let text = take(112 * mib)
+    let constants = take(64 * mib)
     slotBanks = take(16 * mib)
     got = take(8 * mib)
     let data = take(window.range.end &- next)
