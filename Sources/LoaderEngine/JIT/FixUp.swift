@@ -289,7 +289,13 @@ struct FixUp {
       } else if space.got.value(entry) != s ?? 0 {
         set.gotChanges.append((entry, s ?? 0))
       }
-    case .threadOffset: space.got.set(entry, s ?? 0)
+    case .threadOffset:
+      guard !target.flags.contains(.dynamicThreadLocal) else { throw needsStaticBlock(relocation) }
+      space.got.set(entry, s ?? 0)
+    case .moduleOffset where s != nil && target.flags.isSuperset(of: [.host, .threadLocal]):
+      let variable = space.host.findThreadLocal(target.id, space.names[target.id])
+      space.got.set(entry, word: 0, variable?.module ?? 0)
+      space.got.set(entry, word: 1, variable?.offset ?? 0)
     case .moduleOffset:
       guard let module = space.threadStorage.module else {
         throw LinkError(
@@ -301,6 +307,7 @@ struct FixUp {
       space.got.set(entry, word: 0, module.id)
       space.got.set(entry, word: 1, s.map(moduleOffset) ?? 0)
     case .descriptor:
+      guard !target.flags.contains(.dynamicThreadLocal) else { throw needsStaticBlock(relocation) }
       space.got.set(entry, word: 0, UInt64(UInt(bitPattern: hl_tls_descriptor())))
       space.got.set(entry, word: 1, s ?? 0)
     }
@@ -353,6 +360,15 @@ struct FixUp {
       file: linked.object.name, section: linked.object.name(ofSection: section).string,
       offset: relocation.r_offset,
       relocation: X86_64.row(relocation.type).map { "\($0.name)" } ?? "type \(relocation.type)")
+  }
+
+  private func needsStaticBlock(_ relocation: Elf64_Rela) -> LinkError {
+    LinkError(
+      file: linked.object.name,
+      .unsupported(
+        what: "'\(linked.object.name(ofSymbol: relocation.symbol).string)' of the host has no"
+          + " fixed place in threads",
+        help: "compile the unit with -fPIC"))
   }
 
   private func refuse(_ relocation: Elf64_Rela, _ value: UInt64) throws(LinkError) {

@@ -33,6 +33,8 @@ package final class Arena: @unchecked Sendable {
   private var regions: [Region]
   /// Text below this address was never handed out before: nothing stale can be in a core's pipeline.
   private var freshText: Address
+  /// Text allocations whose space was used before, until they are sealed.
+  private var reused: Set<Address> = []
 
   package init(_ choice: BackingChoice = .automatic) throws(LinkError) {
     let mib: UInt64 = 1 << 20
@@ -89,7 +91,10 @@ package final class Arena: @unchecked Sendable {
       try populate(kind, upTo: range)
     }
     if kind == .text {
-      if range.start < freshText { try backing.reopen(range) }
+      if range.start < freshText {
+        reused.insert(range.start)
+        try backing.reopen(range)
+      }
       if range.end > freshText { freshText = range.end }
     }
     return Allocation(range: range, kind: kind)
@@ -124,7 +129,10 @@ package final class Arena: @unchecked Sendable {
   }
 
   package func seal(_ allocation: Allocation) throws(LinkError) {
-    if allocation.kind == .text { try backing.seal(allocation.range) }
+    guard allocation.kind == .text else { return }
+    // Pages that were never run before cannot be a debugger's.
+    let isReused = reused.remove(allocation.range.start) != nil
+    if isReused || backing.sealsFreshText { try backing.seal(allocation.range) }
   }
 
   /// Leaves everything mapped for the rest of the process.
