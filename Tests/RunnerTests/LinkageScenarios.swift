@@ -39,7 +39,7 @@ struct LinkageScenarios {
         errno = 0;
         int closed = close(-1);
         fprintf(stdout, "v=\(version) shared=%d local=%d part=%d stored=%d errno=%d sqrt=%d words=%s%s equal=%d\\n",
-          ++shared, ++local, part(1), stored(2), closed == -1 ? errno : 0, (int)sqrt((double)local), words[0],
+          ++shared, ++local, part(1), stored(2), closed == -1 ? errno : 0, (int)sqrt(2001.0 + 0 * stored(2)), words[0],
           words[1], stored == part_pointer());
         fflush(stdout);
       }
