@@ -16,6 +16,9 @@ int hl_call_main(const void *function, int argc, char **argv, char **envp) {
   return ((int (*)(int, char **, char **))function)(argc, argv, envp);
 }
 void hl_call_void(const void *function) { ((void (*)(void))function)(); }
+const void *hl_call_resolver(const void *function) {
+  return ((const void *(*)(void))function)();
+}
 void hl_run_exit_handlers(const void *dso) { __cxa_finalize((void *)dso); }
 int hl_at_exit(void (*run)(void *), void *context) { return __cxa_atexit(run, context, NULL); }
 char **hl_environment(void) { return environ; }

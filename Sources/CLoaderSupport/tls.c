@@ -4,6 +4,7 @@
 #include "CLoaderSupport.h"
 #include <errno.h>
 #include <link.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -70,5 +71,56 @@ int hl_static_tls_initialise(size_t offset, const void *bytes, size_t count) {
   memcpy((void *)(found.image + offset), bytes, count);
   if (mprotect((void *)low, high - low, PROT_READ)) return errno;
   memcpy(block + offset, bytes, count);
+  return 0;
+}
+
+// ---- thread-local variables of the host's libraries ----
+
+struct tls_index {
+  unsigned long module, offset;
+};
+extern void *__tls_get_addr(struct tls_index *);
+
+struct containing {
+  uintptr_t address;
+  struct tls_index index;
+};
+
+static int find_containing(struct dl_phdr_info *info, size_t size, void *context) {
+  struct containing *found = context;
+  if (size < offsetof(struct dl_phdr_info, dlpi_tls_data) + sizeof(void *)) return 0;
+  uintptr_t base = (uintptr_t)info->dlpi_tls_data;
+  if (!base) return 0;
+  for (int i = 0; i < info->dlpi_phnum; i++) {
+    if (info->dlpi_phdr[i].p_type != PT_TLS) continue;
+    if (found->address < base || found->address >= base + info->dlpi_phdr[i].p_memsz) continue;
+    found->index.module = info->dlpi_tls_modid;
+    found->index.offset = found->address - base;
+    return 1;
+  }
+  return 0;
+}
+
+static int64_t offset_here(struct tls_index *index) {
+  return (int64_t)((uintptr_t)__tls_get_addr(index) - (uintptr_t)__builtin_thread_pointer());
+}
+
+static void *offset_in_thread(void *context) {
+  return (void *)(intptr_t)offset_here(context);
+}
+
+int hl_host_tls(const void *address, hl_thread_variable *variable) {
+  struct containing found = {.address = (uintptr_t)address};
+  if (dl_iterate_phdr(find_containing, &found) != 1) return ENOENT;
+  variable->module = found.index.module;
+  variable->offset = found.index.offset;
+  variable->thread_offset = offset_here(&found.index);
+  // In the static block it has one offset in every thread; ask another one.
+  pthread_t thread;
+  void *other;
+  int error = pthread_create(&thread, NULL, offset_in_thread, &found.index);
+  if (error) return error;
+  pthread_join(thread, &other);
+  variable->is_static = (int64_t)(intptr_t)other == variable->thread_offset;
   return 0;
 }

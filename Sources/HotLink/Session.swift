@@ -98,6 +98,8 @@ public final class Session: Sendable {
 
   /// The address the program knows a symbol by: a function's stub, or its data.
   public func address(of name: String) throws(LinkError) -> Address {
+    // Whoever asks for a function is about to call it.
+    try core.linkWaiting(named: name)
     guard let found = generation.symbol(name) else {
       throw LinkError(
         file: "",

@@ -331,6 +331,22 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     hl_fatal("call of undefined function", name.string)
   }
 
+  /// Links the unit that defines a name, when it waits.
+  func linkWaiting(named name: String) throws(LinkError) {
+    let generation = state.withLock { $0.generation }
+    guard let id = linked.space.names.find(name), let found = generation.table[id],
+      found.kind == .function, found.address == 0
+    else { return }
+    linking.lock()
+    defer { linking.unlock() }
+    do {
+      if try linked.linkWaiting(for: id) { relinkWhatIsReady() }
+    } catch {
+      guard case .link(let reason) = error.reason else { return }
+      throw reason
+    }
+  }
+
   /// Links the unit of a function that is called for the first time. A unit that cannot be linked is
   /// told to the host; the call then ends as that of an undefined function.
   private func linkWaiting(for symbol: SymbolID) -> Bool {
@@ -341,7 +357,12 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       handler?(.refused(error))
       return false
     }
-    // What is ready was linked without this unit: once more.
+    relinkWhatIsReady()
+    return true
+  }
+
+  /// A generation that is ready was linked without a unit that is linked now: once more.
+  private func relinkWhatIsReady() {
     let waiting = state.withLock { state -> PreparedReload? in
       defer { state.prepared = nil }
       return state.prepared
@@ -350,7 +371,6 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       requeue(waiting)
       wake()
     }
-    return true
   }
 
   // MARK: waiting and ending

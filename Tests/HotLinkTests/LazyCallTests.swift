@@ -85,9 +85,11 @@ struct LazyCallTests {
     #expect(try pair.run() == 1)
   }
 
-  static let hasAVX: Bool = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?
+  static let hasAVX: Bool =
+    (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?
     .contains(" avx ") ?? false
-  static let hasAVX512: Bool = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?
+  static let hasAVX512: Bool =
+    (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?
     .contains(" avx512f ") ?? false
 
   static func vectorSources(_ bits: Int) -> (String, String) {
@@ -206,12 +208,16 @@ struct LazyCallTests {
     #expect(try pair.run() == 240)
   }
 
-  @Test("Without a handler, or when it has no answer, the process ends and names the function", arguments: [false, true])
+  @Test(
+    "Without a handler, or when it has no answer, the process ends and names the function",
+    arguments: [false, true])
   func noHandler(hasHandler: Bool) async throws {
     let result = await #expect(
       processExitsWith: .signal(SIGABRT), observing: [\.standardErrorContent]
     ) { [hasHandler = hasHandler as Bool] in
-      let session = try Session(["a.o": "int nobody_has_this(void); int f(void) { return nobody_has_this(); }"])
+      let session = try Session([
+        "a.o": "int nobody_has_this(void); int f(void) { return nobody_has_this(); }"
+      ])
       if hasHandler { session.onUndefinedCall { _ in nil } }
       try session.start()
       _ = try session.call("f")
@@ -224,10 +230,10 @@ struct LazyCallTests {
   func weak() throws {
     let session = try Session([
       "a.o": """
-        __attribute__((weak)) int maybe(void);
-        int (*pointer)(void) = maybe;
-        int f(void) { return maybe ? maybe() : pointer == 0 ? 7 : 8; }
-        """
+      __attribute__((weak)) int maybe(void);
+      int (*pointer)(void) = maybe;
+      int f(void) { return maybe ? maybe() : pointer == 0 ? 7 : 8; }
+      """
     ])
     try session.start()
     #expect(try session.call("f") == 7)

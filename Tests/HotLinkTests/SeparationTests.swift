@@ -16,7 +16,9 @@ struct SeparationTests {
 
   @Test("Two sessions with the same unit names have separate state", arguments: [false, true])
   func separateState(isAnonymous: Bool) throws {
-    let make = { try Session(["a.o": SeparationTests.source]) { $0.usesAnonymousMemory = isAnonymous } }
+    let make = {
+      try Session(["a.o": SeparationTests.source]) { $0.usesAnonymousMemory = isAnonymous }
+    }
     let (one, two) = (try make(), try make())
     try one.start()
     try two.start()
@@ -44,7 +46,8 @@ struct SeparationTests {
         case 1: { 200 }
         default: { 300 }
         }
-      let address = Address(UInt64(UInt(bitPattern: unsafeBitCast(answer, to: UnsafeRawPointer.self))))
+      let address = Address(
+        UInt64(UInt(bitPattern: unsafeBitCast(answer, to: UnsafeRawPointer.self))))
       session.onUndefinedCall { $0 == "later" ? address : nil }
       try session.start()
     }
@@ -52,7 +55,8 @@ struct SeparationTests {
     #expect(try sessions.reversed().map { try $0.call("f") } == [300, 200, 100])
   }
 
-  @Test("Fifty sessions one after the other leave no more mappings than five", arguments: [false, true])
+  @Test(
+    "Fifty sessions one after the other leave no more mappings than five", arguments: [false, true])
   func mappings(isAnonymous: Bool) async throws {
     await #expect(processExitsWith: .success) { [isAnonymous = isAnonymous as Bool] in
       func mappings() throws -> Int {
@@ -60,11 +64,14 @@ struct SeparationTests {
       }
       var counts: [Int] = []
       for round in 0..<50 {
-        let session = try Session(["a.o": SeparationTests.source]) { $0.usesAnonymousMemory = isAnonymous }
+        let session = try Session(["a.o": SeparationTests.source]) {
+          $0.usesAnonymousMemory = isAnonymous
+        }
         try session.start()
         #expect(try session.call("f") == 12)
         #expect(try session.call("own") == 41, "round \(round)")
-        try session.add(c: SeparationTests.source.replacing("++calls", with: "5 + ++calls"), name: "a.o")
+        try session.add(
+          c: SeparationTests.source.replacing("++calls", with: "5 + ++calls"), name: "a.o")
         _ = session.takeNew()
         #expect(try session.call("f") == 29)
         counts.append(try mappings())

@@ -47,9 +47,14 @@ struct SessionTests {
 
   @Test("Units added one after another are all linked when the wait is over")
   func waitMeansAll() throws {
-    let session = try Session(["a.o": "int a(void) { return 0; }", "b.o": "int b(void) { return 0; }"])
+    let session = try Session([
+      "a.o": "int a(void) { return 0; }", "b.o": "int b(void) { return 0; }",
+    ])
     try session.start()
-    let (a, b) = (try session.function("a", as: IntFunction.self), try session.function("b", as: IntFunction.self))
+    let (a, b) = (
+      try session.function("a", as: IntFunction.self),
+      try session.function("b", as: IntFunction.self)
+    )
     let objects = try (1...20).map { round in
       (
         try Compiled.object(.gcc, "int a(void) { return \(round); }", flags: ["-O1"]),
@@ -68,7 +73,8 @@ struct SessionTests {
     #expect(late == 0, "of 20 rounds")
   }
 
-  @Test("The symbol table of a new generation is another object, and the old one resolves until then")
+  @Test(
+    "The symbol table of a new generation is another object, and the old one resolves until then")
   func generations() throws {
     let session = try Session([
       "a.o": "int value = 5; int f(void) { return value; }", "b.o": "int g(void) { return 2; }",
@@ -78,7 +84,8 @@ struct SessionTests {
     let before = try #require(old.symbol("f"))
     let unchanged = try #require(old.symbol("g"))
     #expect(before.isFunction && before.size > 0 && before.identity != before.body)
-    try session.add(c: "int value = 5; int f(void) { return value + 1; } int h(void) { return 3; }", name: "a.o")
+    try session.add(
+      c: "int value = 5; int f(void) { return value + 1; } int h(void) { return 3; }", name: "a.o")
     #expect(session.waitUntilLinked())
     #expect(session.generation === old && !old.isRetired, "linked is not yet taken")
     #expect(old.symbol("f") == before && old.symbol("h") == nil)
@@ -93,11 +100,14 @@ struct SessionTests {
     #expect(after.body != before.body)
     #expect(new.symbol("g") == unchanged, "what was not edited did not move")
     #expect(new.symbol("h") != nil)
-    #expect(try #require(new.symbol("value")).identity == Address(session.address(of: "value").value))
+    #expect(
+      try #require(new.symbol("value")).identity == Address(session.address(of: "value").value))
     #expect(old.isRetired && old.symbol("f") == nil, "a retired generation tells no addresses")
   }
 
-  @Test("A refusal leaves everything as it was, and the change is tried again when what it missed comes")
+  @Test(
+    "A refusal leaves everything as it was, and the change is tried again when what it missed comes"
+  )
   func refusal() throws {
     let session = try Session(["a.o": "int f(void) { return 1; }"]) { $0.isStrict = true }
     let log = EventLog(session)
@@ -138,10 +148,10 @@ struct SessionTests {
   func undefined() throws {
     let session = try Session([
       "a.o": """
-        extern int counter_ad; extern int lost; int later(int);
-        int f(void) { return counter_ad + lost + lost * 2 + later(lost); }
-        int *p[5] = { &lost, &lost, &lost, &lost, &lost };
-        """,
+      extern int counter_ad; extern int lost; int later(int);
+      int f(void) { return counter_ad + lost + lost * 2 + later(lost); }
+      int *p[5] = { &lost, &lost, &lost, &lost, &lost };
+      """,
       "b.o": "int counter_add;",
     ]) { $0.isStrict = true }
     let refusal = try #require(throws: Refusal.self) { try session.start() }
@@ -153,12 +163,14 @@ struct SessionTests {
     #expect(symbols[0].suggestion == LinkError.Suggestion(name: "counter_add", definedIn: "b.o"))
     #expect(symbols[1].suggestion == nil)
     #expect(symbols[2].sites.count == 3 && symbols[2].references > 5)
-    #expect(symbols[2].sites.allSatisfy { $0.file == "a.o" && $0.relocation.hasPrefix("R_X86_64_") })
+    #expect(
+      symbols[2].sites.allSatisfy { $0.file == "a.o" && $0.relocation.hasPrefix("R_X86_64_") })
   }
 
   @Test("An undefined function only fails a strict session", arguments: kinds)
   func strictness(isStrict: Bool) throws {
-    let session = try Session(["a.o": "int later(void); int f(int n) { return n ? later() : 7; }"]) {
+    let session = try Session(["a.o": "int later(void); int f(int n) { return n ? later() : 7; }"])
+    {
       $0.isStrict = isStrict
     }
     if isStrict {
@@ -190,7 +202,8 @@ struct SessionTests {
     try running.start()
     try running.add(c: "int twice(void) { return 2; }", name: "b.o")
     #expect(!running.takeNew())
-    #expect(log.refusals.first?.linkReason == .duplicate(symbol: "twice", first: "a.o", second: "b.o"))
+    #expect(
+      log.refusals.first?.linkReason == .duplicate(symbol: "twice", first: "a.o", second: "b.o"))
     #expect(try running.call("twice") == 1)
   }
 

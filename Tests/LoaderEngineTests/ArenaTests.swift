@@ -38,11 +38,18 @@ struct ArenaTests {
     #expect(try Arena(.anonymous).backing is AnonymousBacking)
   }
 
-  @Test("Every library of the process is in reach of a 32-bit displacement", arguments: backings)
-  func reach(_ backing: Arena.BackingChoice) throws {
+  // In a process of its own: the arenas of tests beside it fill the space near the libraries.
+  @Test("Every library of the process is in reach of a 32-bit displacement")
+  func reach() async {
+    await #expect(processExitsWith: .success) {
+      for backing in ArenaTests.backings { try ArenaTests.expectReach(backing) }
+    }
+  }
+
+  private static func expectReach(_ backing: Arena.BackingChoice) throws {
     let arena = try Arena(backing)
     let libraries = try Mapping.all().filter { $0.path.hasPrefix("/") && $0.path.contains(".so") }
-    #expect(libraries.count > 8)
+    #expect(libraries.count >= 8)
     let window = arena.window.range
     for library in libraries {
       for address in [library.range.lowerBound, library.range.upperBound - 1] {

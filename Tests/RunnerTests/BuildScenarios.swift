@@ -38,7 +38,11 @@ struct BuildScenarios {
   func partialLink() throws {
     func part(_ version: Int) -> String { "int part(void) { return \(version); }" }
     let game = try WatchHarness([:]) {
-      try $0.write("a.c", "int part(void);\n" + Self.source(1).replacing("frames=", with: "p=%d frames=").replacing("++frames", with: "part(), ++frames"))
+      try $0.write(
+        "a.c",
+        "int part(void);\n"
+          + Self.source(1).replacing("frames=", with: "p=%d frames=").replacing(
+            "++frames", with: "part(), ++frames"))
       try $0.write("b.c", part(1))
       try $0.shell("gcc -c a.c b.c && ld -r -o build/game.o a.o b.o")
     }
@@ -187,7 +191,9 @@ struct BuildScenarios {
   func otherFiles() throws {
     let game = try WatchHarness(["game.c": Self.source(1)])
     try game.line()
-    try game.bench.shell("echo x > build/game.d; cp game.c build/game.c; mkdir build/empty; echo y > build/.game.o.swp")
+    try game.bench.shell(
+      "echo x > build/game.d; cp game.c build/game.c; mkdir build/empty; echo y > build/.game.o.swp"
+    )
     usleep(400_000)
     #expect(game.events.count == 1)
     try game.edit("game.c", Self.source(2))

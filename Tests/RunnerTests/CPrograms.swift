@@ -3,7 +3,7 @@
 extension TestProgram {
   static let cPrograms: [TestProgram] = [
     arguments, exitInside, constructors, common, weak, encapsulated, threadLocal, pointers, jumps,
-    aliases, bigData, extendedPrecision,
+    aliases, indirect, bigData, extendedPrecision,
   ]
 
   static let arguments = TestProgram(
@@ -262,25 +262,36 @@ extension TestProgram {
     """)
 
   static let aliases = c(
-    "aliases, hidden symbols, indirect functions",
+    "aliases and hidden symbols",
     """
     #include <stdio.h>
-    int alias(int); __attribute__((visibility("hidden"))) int concealed(int); int chosen(int);
+    int alias(int); __attribute__((visibility("hidden"))) int concealed(int);
     extern int also; extern int twin;
     int main(void) {
       also = 8;
-      printf("%d %d %d %d\\n", alias(1), concealed(2), chosen(3), twin);
-      return &also == &twin;
+      printf("%d %d %d\\n", alias(1), concealed(2), *(volatile int *)&twin);
+      return &also == (int *volatile)&twin;
     }
     """,
     """
     int real(int x) { return x + 100; }
     int alias(int) __attribute__((alias("real")));
     __attribute__((visibility("hidden"))) int concealed(int x) { return real(x) * 2; }
+    int twin = 1; extern int also __attribute__((alias("twin")));
+    """)
+
+  static let indirect = c(
+    "indirect functions (IFUNC) are resolved once and called from anywhere",
+    """
+    #include <stdio.h>
+    int chosen(int); int (*given(void))(int);
+    int main(void) { printf("%d %d %d\\n", chosen(3), given()(4), given() == chosen); return 0; }
+    """,
+    """
     static int fast(int x) { return x * 1000; }
     static int (*resolve(void))(int) { return fast; }
     int chosen(int) __attribute__((ifunc("resolve")));
-    int twin = 1; extern int also __attribute__((alias("twin")));
+    int (*given(void))(int) { return chosen; }
     """)
 
   static let bigData = c(

@@ -2,7 +2,7 @@
 
 extension TestProgram {
   static let cxxPrograms: [TestProgram] = [
-    exceptions, staticOrder, sharedInline, dynamicTypes, cxxThreadLocal, library,
+    exceptions, staticOrder, sharedInline, dynamicTypes, cxxThreadLocal, library, tasks,
   ]
 
   static let exceptions = cxx(
@@ -81,7 +81,7 @@ extension TestProgram {
     """,
     """
     #include <iostream>
-    __attribute__((init_priority(150))) static struct Early { Early() { std::cout.flush(); value = 6; } int value; } early;
+    __attribute__((init_priority(150))) static struct Early { Early() : value(6) {} int value; } early;
     int third() { return early.value; }
     """)
 
@@ -177,13 +177,13 @@ extension TestProgram {
     """
     #include <algorithm>
     #include <functional>
-    #include <future>
     #include <iomanip>
     #include <iostream>
     #include <map>
     #include <mutex>
     #include <regex>
     #include <sstream>
+    #include <thread>
     #include <vector>
     std::function<int(int)> adder(int); std::map<std::string, std::vector<int>> table();
     int main() {
@@ -192,13 +192,10 @@ extension TestProgram {
       for (auto &[key, list] : table()) std::cout << key << "=" << list.size() << ' ';
       std::ostringstream out; out << std::setw(8) << std::setfill('*') << std::hex << 48879 << std::fixed << std::setprecision(2) << ' ' << 3.14159;
       std::cout << out.str() << '\\n';
-      std::mutex lock; int total = 0; std::vector<std::future<void>> tasks;
-      for (int i = 0; i < 4; i++) tasks.push_back(std::async(std::launch::async, [&, i] { std::lock_guard guard(lock); total += i; }));
-      for (auto &task : tasks) task.get();
-      std::once_flag once; for (int i = 0; i < 3; i++) std::call_once(once, [] { std::cout << "once\\n"; });
+      std::mutex lock; int total = 0; std::vector<std::thread> threads;
+      for (int i = 0; i < 4; i++) threads.emplace_back([&, i] { std::lock_guard guard(lock); total += i; });
+      for (auto &thread : threads) thread.join();
       std::cout << std::regex_replace("hot reload", std::regex("o"), "0") << ' ' << total << std::endl;
-      try { std::async(std::launch::async, []() -> int { throw std::runtime_error("in a task"); }).get(); }
-      catch (const std::exception &e) { std::cout << e.what() << '\\n'; }
       return total;
     }
     """,
@@ -209,6 +206,30 @@ extension TestProgram {
     #include <vector>
     std::function<int(int)> adder(int n) { return [n](int x) { return x + n; }; }
     std::map<std::string, std::vector<int>> table() { return {{"b", {1, 2}}, {"a", {1}}}; }
+    """)
+
+  /// `std::call_once` goes through thread-local variables of libstdc++ itself.
+  static let tasks = cxx(
+    "call_once, futures and tasks, which use the C++ library's own thread-local variables",
+    """
+    #include <future>
+    #include <iostream>
+    #include <mutex>
+    #include <vector>
+    int slowly(int);
+    int main() {
+      std::once_flag once; for (int i = 0; i < 3; i++) std::call_once(once, [] { std::cout << "once\\n"; });
+      int total = 0; std::vector<std::future<int>> tasks;
+      for (int i = 0; i < 4; i++) tasks.push_back(std::async(std::launch::async, slowly, i));
+      for (auto &task : tasks) total += task.get();
+      try { std::async(std::launch::async, slowly, -1).get(); }
+      catch (const std::exception &e) { std::cout << e.what() << '\\n'; }
+      return total;
+    }
+    """,
+    """
+    #include <stdexcept>
+    int slowly(int x) { if (x < 0) throw std::runtime_error("in a task"); return x * 2; }
     """)
 
   static let swiftMain = TestProgram(

@@ -73,7 +73,8 @@ struct InitialiserScenarios {
       try game.edit("game.cpp", Self.noisy(3, old, report + "0"))
       #expect(try game.line("v")["v"] == "3")
     } else {
-      #expect(toolchain.c == "clang", "g++ has one function for the whole file: it must not run again")
+      #expect(
+        toolchain.c == "clang", "g++ has one function for the whole file: it must not run again")
       #expect(game.count("constructed b") == 1)
       #expect(line["v"] == "2")
       #expect(line["b"] == "7")

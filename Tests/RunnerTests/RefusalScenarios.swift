@@ -28,7 +28,8 @@ struct RefusalScenarios {
       ["game.c": Self.source(1), "other.c": "int other_value = 1;"], toolchain)
     try game.line()
     let refusal = try game.editRefused(
-      "game.c", Self.source(2, "extern int missing_score, missing_level;", "missing_score + missing_level"))
+      "game.c",
+      Self.source(2, "extern int missing_score, missing_level;", "missing_score + missing_level"))
     let reason = try #require(refusal.reason)
     #expect(reason.contains("'missing_score'"), "\(reason)")
     #expect(reason.contains("'missing_level'"), "all at once: \(reason)")
@@ -49,7 +50,8 @@ struct RefusalScenarios {
     let refusal = try game.editRefused(
       "game.c", Self.source(2, "extern int counter_totl;", "counter_totl"))
     #expect(refusal.reason?.contains("'counter_totl'") == true)
-    #expect(refusal.reason?.contains("'counter_total' exists in") == true, "\(refusal.reason ?? "")")
+    #expect(
+      refusal.reason?.contains("'counter_total' exists in") == true, "\(refusal.reason ?? "")")
     try Self.runsOn(game, version: 1)
     try game.stop()
   }
@@ -84,7 +86,8 @@ struct RefusalScenarios {
       try game.bench.install(Array(whole[..<length]), as: "game.o")
       let refusal = try game.refused()
       #expect(refusal.unit?.hasSuffix("game.o") == true, "length \(length)")
-      #expect(refusal.reason?.contains("game.o") == true, "length \(length): \(refusal.reason ?? "")")
+      #expect(
+        refusal.reason?.contains("game.o") == true, "length \(length): \(refusal.reason ?? "")")
     }
     try Self.runsOn(game, version: 1)
     game.skipToEnd()

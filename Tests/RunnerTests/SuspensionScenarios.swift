@@ -4,7 +4,9 @@ import Testing
 
 @Suite("Suspended over a reload")
 struct SuspensionScenarios {
-  static let toolchains: [Toolchain] = [.gcc, .gccO2, .gccSections, .clang, .clangO2, .clangO2Sections]
+  static let toolchains: [Toolchain] = [
+    .gcc, .gccO2, .gccSections, .clang, .clangO2, .clangO2Sections,
+  ]
 
   @Test("A C++20 coroutine", arguments: toolchains)
   func coroutine(_ toolchain: Toolchain) throws {
@@ -57,7 +59,8 @@ struct SuspensionScenarios {
       """
     }
     let first = source(1, locals: "", sum: "i")
-    let second = source(2, locals: "double more[6] = {1, 2, 3, 4, 5, (double)id};", sum: "i + (int)more[id]")
+    let second = source(
+      2, locals: "double more[6] = {1, 2, 3, 4, 5, (double)id};", sum: "i + (int)more[id]")
     let game = try WatchHarness(["game.cpp": first], toolchain) { try $0.touch("begin1") }
     #expect(try game.line("begin").text == "begin=1 body=1")
     try game.bench.touch("begin3")
@@ -65,7 +68,8 @@ struct SuspensionScenarios {
 
     let reload = try game.edit("game.cpp", second)
     #expect(try game.line("v")["v"] == "2")
-    #expect(reload.pins.contains { $0.unit.hasSuffix("game.o") }, "its old body is pinned, and said so")
+    #expect(
+      reload.pins.contains { $0.unit.hasSuffix("game.o") }, "its old body is pinned, and said so")
     try game.bench.shell("rm begin1 begin3")
     try game.bench.touch("begin2")
     #expect(try game.line("begin").text == "begin=2 body=2")
@@ -84,7 +88,8 @@ struct SuspensionScenarios {
     #expect(try game.line("end").text == "end=2 body=2 sum=24")
     #expect(try game.line("guard").text == "guard=2")
     try game.bench.touch("drop3")
-    #expect(try game.line("guard").text == "guard=3", "a frame of the first generation is destroyed")
+    #expect(
+      try game.line("guard").text == "guard=3", "a frame of the first generation is destroyed")
     try game.bench.touch("begin4")
     #expect(try game.line("begin").text == "begin=4 body=3")
     try game.stop()

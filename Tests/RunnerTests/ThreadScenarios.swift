@@ -52,7 +52,8 @@ struct ThreadScenarios {
     #expect(!game.lines.contains { $0.text.contains("=-1000000") }, "a thread-local began anew")
   }
 
-  @Test("A thread that loops calls the new body of another unit's function", arguments: Toolchain.all)
+  @Test(
+    "A thread that loops calls the new body of another unit's function", arguments: Toolchain.all)
   func otherUnit(_ toolchain: Toolchain) throws {
     let game = try WatchHarness(
       ["loop.c": Self.loop(1, threads: 1), "step.c": Self.step(1)], toolchain)
@@ -71,9 +72,11 @@ struct ThreadScenarios {
     Self.expectGrowingSteps(game)
   }
 
-  @Test("A thread that loops in its own unit calls the new body, or it is said", arguments: Toolchain.all)
+  @Test(
+    "A thread that loops in its own unit calls the new body, or it is said",
+    arguments: Toolchain.all)
   func ownUnit(_ toolchain: Toolchain) throws {
-    func source(_ version: Int) -> String { 
+    func source(_ version: Int) -> String {
       Self.loop(version, threads: 1) + "\n" + Self.step(version)
     }
     let game = try WatchHarness(["game.c": source(1)], toolchain)
@@ -87,7 +90,8 @@ struct ThreadScenarios {
       let isSaid =
         reload.pins.contains { $0.unit.hasSuffix("game.o") && $0.reason.contains("stack") }
         || reload.reportsOldBody(of: "step")
-      #expect(line["thread"] == "\(version)" || isSaid, "the thread runs old code, and no word of it")
+      #expect(
+        line["thread"] == "\(version)" || isSaid, "the thread runs old code, and no word of it")
     }
     try game.stop()
     Self.expectGrowingSteps(game)
@@ -116,7 +120,8 @@ struct ThreadScenarios {
     Self.expectGrowingSteps(game)
   }
 
-  @Test("A thread waiting inside a function returns to the body it called", arguments: Toolchain.few)
+  @Test(
+    "A thread waiting inside a function returns to the body it called", arguments: Toolchain.few)
   func blockedInside(_ toolchain: Toolchain) throws {
     func wait(_ version: Int) -> String {
       """

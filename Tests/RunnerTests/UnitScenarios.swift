@@ -15,7 +15,8 @@ struct UnitScenarios {
     let game = try WatchHarness(
       ["main.c": main("old()"), "part.c": "int old(void) { return 1; }"], toolchain)
     #expect(try game.line()["v"] == "1")
-    let first = try game.edit("part.c", "int old(void) { return 2; }\nint extra(void) { return 40; }")
+    let first = try game.edit(
+      "part.c", "int old(void) { return 2; }\nint extra(void) { return 40; }")
     #expect(first.added == 1)
     #expect(try game.line()["v"] == "2")
     try game.edit("main.c", main("old() + extra()"))
@@ -252,7 +253,8 @@ struct UnitScenarios {
     func pack(_ bench: Workbench, _ value: Int) throws {
       try bench.folder.write(bench.object("member.c", member(value)), to: "member.o")
       try bench.write("unused.c", "int not_there(void);\nint unused(void) { return not_there(); }")
-      try bench.shell("\(toolchain.c) -c unused.c -o unused.o; ar rcs build/libpart.a member.o unused.o")
+      try bench.shell(
+        "\(toolchain.c) -c unused.c -o unused.o; ar rcs build/libpart.a member.o unused.o")
     }
     let game = try WatchHarness(["main.c": main], toolchain) { try pack($0, 1) }
     #expect(try game.line().text == "v=1 calls=1")

@@ -80,6 +80,14 @@ final class WatchHarness {
   @discardableResult
   func refused() throws -> RunnerEvent { try answer("refused", unlike: "reloaded") }
 
+  /// The next event, whatever it is.
+  func next() throws -> RunnerEvent {
+    try next("an event") { item in
+      guard case .event(let event) = item else { return nil }
+      return event
+    }
+  }
+
   /// What becomes of a change, either way.
   func answer() throws -> RunnerEvent {
     try next("an answer") { item in

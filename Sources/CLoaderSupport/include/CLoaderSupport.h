@@ -44,6 +44,14 @@ void *hl_static_tls_block(void);
 int64_t hl_static_tls_offset(void);
 // Module id and offset of the block, for __tls_get_addr. Returns 0 when they were found.
 int hl_static_tls_module(uint64_t *module, uint64_t *offset);
+// A thread-local variable of a library of the process, from its address in the calling thread.
+typedef struct {
+  uint64_t module, offset;  // for __tls_get_addr
+  int64_t thread_offset;    // from the thread pointer, in this thread
+  int is_static;            // and in every other
+} hl_thread_variable;
+// Returns 0 or errno.
+int hl_host_tls(const void *address, hl_thread_variable *variable);
 // The resolver of a TLS descriptor whose second word is an offset from the thread pointer.
 const void *hl_tls_descriptor(void);
 // Bytes that threads started from now on begin with, and the calling thread at once.
@@ -74,6 +82,7 @@ void hl_call_frame(const void *function, hl_frame *frame);
 void hl_call_initialiser(const void *function, int argc, char **argv, char **envp);
 int hl_call_main(const void *function, int argc, char **argv, char **envp);
 void hl_call_void(const void *function);
+const void *hl_call_resolver(const void *function);
 // Runs and forgets the handlers registered for a __dso_handle (Itanium C++ ABI: __cxa_finalize).
 void hl_run_exit_handlers(const void *dso);
 // Calls run(context) when the process exits, after the handlers registered later than this.

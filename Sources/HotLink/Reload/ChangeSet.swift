@@ -164,6 +164,7 @@ struct ChangeSet {
         let isReference = object.place(ofSymbol: index) == .undefined
         let follows =
           (isReference && moved.contains(id)) || (!isReference && gone.contains(id))
+          || (isReference && gone.contains(id) && object.symbols[index].isWeakBinding)
           || (isReference && fresh.contains(id)
             && (space.host.knows(id) || object.symbols[index].isWeakBinding))
         if follows {

@@ -8,7 +8,7 @@ final class PreparedReload: @unchecked Sendable {
     var unit: Unit
     var version: UnitVersion
     var plan: StatePlan
-    var initialisers: [Int]
+    var initialisers: [InitialiserPlan.Entry]
   }
 
   let set: LinkedSet

@@ -207,7 +207,7 @@ final class Program: @unchecked Sendable {
     prepared.clearedSlots = inputs.slotsToClear(set, generation.table, space)
     if registers, let runtime = set.objects.last {
       prepared.runtimeInitialisers = InitialiserPlan.entries(of: runtime.object).compactMap {
-        runtime.address(ofSymbol: $0)
+        runtime.address(ofSymbol: $0.symbol)
       }
       prepared.report.swiftRegistrations = 1
     }
@@ -256,6 +256,9 @@ final class Program: @unchecked Sendable {
     }
     for change in prepared.set.gotChanges { space.got.set(change.entry, change.value) }
     space.slots.publish(prepared.set.slotChanges + prepared.clearedSlots)
+    for (slot, resolver) in prepared.set.indirectFunctions {
+      space.slots.bind(slot, to: LinkedCode.resolve(resolver).value)
+    }
     // GATE: the new generation is the program.
     let old = generation
     generation = Generation(number: old.number + 1, table: table, space: space)
@@ -293,10 +296,21 @@ final class Program: @unchecked Sendable {
   private func start(_ prepared: PreparedReload) {
     if generation.number == 1 { finishAtExit() }
     for address in prepared.runtimeInitialisers { call(address) }
+    var entries: [(priority: Int, address: UInt64)] = []
     for member in prepared.members {
-      for symbol in member.initialisers {
-        if let address = member.version.linked.address(ofSymbol: symbol) { call(address) }
-      }
+      entries += addresses(of: member.initialisers, member.version)
+    }
+    // Over all units, as one linked image would: by priority, then in link order.
+    for priority in Set(entries.map(\.priority)).sorted() {
+      for entry in entries where entry.priority == priority { call(entry.address) }
+    }
+  }
+
+  private func addresses(of entries: [InitialiserPlan.Entry], _ version: UnitVersion)
+    -> [(priority: Int, address: UInt64)]
+  {
+    entries.compactMap { entry in
+      version.linked.address(ofSymbol: entry.symbol).map { (entry.priority, $0) }
     }
   }
 
@@ -340,11 +354,13 @@ final class Program: @unchecked Sendable {
   private func runFinalisers() {
     guard !hasFinished else { return }
     hasFinished = true
+    var entries: [(priority: Int, address: UInt64)] = []
     for unit in units.reversed() {
       guard let version = unit.version else { continue }
-      for symbol in InitialiserPlan.finalisers(of: version.object) {
-        if let address = version.linked.address(ofSymbol: symbol) { call(address) }
-      }
+      entries += addresses(of: InitialiserPlan.finalisers(of: version.object), version)
+    }
+    for priority in Set(entries.map(\.priority)).sorted(by: >) {
+      for entry in entries where entry.priority == priority { call(entry.address) }
     }
   }
 

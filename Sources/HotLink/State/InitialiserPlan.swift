@@ -6,8 +6,14 @@ internal import LoaderEngine
 
 /// The initialisers of a changed unit.
 struct InitialiserPlan {
-  /// Symbol indices of functions to run, in order.
-  private(set) var toRun: [Int] = []
+  /// A function of a unit, with its place among those of all units: lower priorities start first.
+  struct Entry {
+    var priority: Int
+    var symbol: Int
+  }
+
+  /// Functions to run, in order.
+  private(set) var toRun: [Entry] = []
   /// Names of all functions that initialise something in the unit.
   private(set) var names: Set<String> = []
 
@@ -19,10 +25,11 @@ struct InitialiserPlan {
       toRun = entries
       return
     }
-    let oldNames = Set(InitialiserPlan.entries(of: old).map { old.name(ofSymbol: $0).string })
+    let oldNames = Set(
+      InitialiserPlan.entries(of: old).map { old.name(ofSymbol: $0.symbol).string })
     let uses = InitialiserUses(object)
     let helpers = uses.functions.filter { InitialiserPlan.isHelper(object.name(ofSymbol: $0)) }
-    names = Set((entries + helpers).map { object.name(ofSymbol: $0).string })
+    names = Set((entries.map(\.symbol) + helpers).map { object.name(ofSymbol: $0).string })
     var ran: Set<Int> = []
     for helper in helpers where InitialiserPlan.standsAlone(object.name(ofSymbol: helper)) {
       let touched = uses.variables(of: helper)
@@ -30,17 +37,17 @@ struct InitialiserPlan {
       guard touched.isSubset(of: newVariables) else {
         throw InitialiserPlan.refusal(object, unit, touched.intersection(newVariables), helper)
       }
-      toRun.append(helper)
+      toRun.append(Entry(priority: InitialiserOrder.last, symbol: helper))
       ran.formUnion(touched)
     }
     for entry in entries {
-      let name = object.name(ofSymbol: entry)
+      let name = object.name(ofSymbol: entry.symbol)
       guard InitialiserPlan.isDynamic(name) else {
         // A constructor function: it is the program's own, and runs when it is new.
         if !oldNames.contains(name.string) { toRun.append(entry) }
         continue
       }
-      var touched = uses.variables(of: entry)
+      var touched = uses.variables(of: entry.symbol)
       for helper in helpers where !InitialiserPlan.standsAlone(object.name(ofSymbol: helper)) {
         touched.formUnion(uses.variables(of: helper))
       }
@@ -48,7 +55,7 @@ struct InitialiserPlan {
       let fresh = touched.intersection(newVariables)
       guard !fresh.isEmpty else { continue }
       guard touched == fresh else {
-        throw InitialiserPlan.refusal(object, unit, fresh, entry)
+        throw InitialiserPlan.refusal(object, unit, fresh, entry.symbol)
       }
       toRun.append(entry)
     }
@@ -56,7 +63,7 @@ struct InitialiserPlan {
 
   /// What became of initialisers: those that ran for new variables, and edited ones that did not.
   func remarks(_ changed: [String], _ object: ObjectFile, _ unit: String) -> [Verdict] {
-    let run = Set(toRun.map { object.name(ofSymbol: $0).string })
+    let run = Set(toRun.map { object.name(ofSymbol: $0.symbol).string })
     return run.intersection(names).sorted().map {
       Verdict(unit: unit, symbol: $0, fate: .initialised)
     }
@@ -75,19 +82,19 @@ struct InitialiserPlan {
   }
 
   /// The functions that `.init_array` and `.ctors` name, in the order they run: lower priorities first.
-  static func entries(of object: ObjectFile) -> [Int] {
+  static func entries(of object: ObjectFile) -> [Entry] {
     functions(of: object, in: ".init_array", ".ctors", .initArray, .constructors)
   }
 
   /// The functions that `.fini_array` and `.dtors` name, in the order they run.
-  static func finalisers(of object: ObjectFile) -> [Int] {
+  static func finalisers(of object: ObjectFile) -> [Entry] {
     functions(of: object, in: ".fini_array", ".dtors", .finiArray, .destructors).reversed()
   }
 
   private static func functions(
     of object: ObjectFile, in array: StaticString, _ legacy: StaticString,
     _ arrayRole: SectionRole, _ legacyRole: SectionRole
-  ) -> [Int] {
+  ) -> [Entry] {
     let tables = object.relocationSections.filter {
       let name = object.name(ofSection: Int(object.sections[$0].info))
       return name.hasPrefix(array) || name.hasPrefix(legacy)
@@ -109,7 +116,9 @@ struct InitialiserPlan {
         found.append((priority, order, symbol))
       }
     }
-    return found.sorted { ($0.priority, $0.order) < ($1.priority, $1.order) }.map(\.symbol)
+    return found.sorted { ($0.priority, $0.order) < ($1.priority, $1.order) }.map {
+      Entry(priority: $0.priority, symbol: $0.symbol)
+    }
   }
 
   /// Whether a compiler made it to initialise variables, as opposed to a constructor of the program.
@@ -214,11 +223,14 @@ struct CodeSymbols {
 }
 
 enum InitialiserOrder {
+  /// Of functions without a number.
+  static let last = 65536
+
   /// `.init_array.00200` → 200; without a number last. `.ctors.65335` counts the other way round.
   static func priority(_ section: NameView) -> Int {
     let name = section.string
     guard let dot = name.lastIndex(of: "."), let number = Int(name[name.index(after: dot)...])
-    else { return 65536 }
+    else { return last }
     return name.hasPrefix(".ctors") ? 65535 - number : number
   }
 }

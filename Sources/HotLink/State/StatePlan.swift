@@ -186,15 +186,17 @@ struct StatePlan {
       roomEnd = max(roomEnd, variable.address + variable.room)
     }
     guard let base, base % object.sections[section].alignment == 0 else { return false }
-    guard base + object.sections[section].size <= roomEnd else { return false }
     for (atom, variable) in zip(map.atoms, found) where variable == nil {
       guard atom.symbol != nil, roles[section].isState else {
         // Unnamed bytes: padding is harmless, anything else must not overwrite what is there.
-        if isPadding(section, atom) || isUnchanged(section, atom, found) { continue }
-        return false
+        let isSame = isUnchanged(section, atom, found)
+        guard isSame || isPadding(section, atom) else { return false }
+        if isSame { roomEnd = max(roomEnd, base + atom.offset + atom.size) }
+        continue
       }
       guard base + atom.offset >= oldEnd else { return false }
     }
+    guard base + object.sections[section].size <= roomEnd else { return false }
     let image =
       roles[section] == .bss ? nil : images.make(section, size: object.sections[section].size)
     placements[section] = .whole(address: base, place: image)

@@ -35,6 +35,14 @@ package enum LinkedCode {
     return hl_call_main(pointer, arguments.count, arguments.pointers, hl_environment())
   }
 
+  /// `void *f(void)`: an IFUNC's resolver.
+  package static func resolve(_ function: Address) -> Address {
+    guard let pointer = function.pointer, let chosen = hl_call_resolver(pointer) else {
+      return Address(0)
+    }
+    return Address(chosen)
+  }
+
   /// `void f(void)`
   package static func call(_ function: Address) {
     if let pointer = function.pointer { hl_call_void(pointer) }

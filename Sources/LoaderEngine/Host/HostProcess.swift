@@ -12,6 +12,7 @@ package final class HostProcess: @unchecked Sendable {
 
   // By symbol number: nil not asked yet.
   private var answers: [Found??] = []
+  private var threadVariables: [SymbolID: ThreadVariable?] = [:]
   private var handles: [UnsafeMutableRawPointer] = []
   /// Libraries opened on request, by the name asked for.
   package private(set) var opened: [String] = []
@@ -27,6 +28,30 @@ package final class HostProcess: @unchecked Sendable {
     if let known = answers[index] { return known }
     let found = lookUp(name)
     answers[index] = .some(found)
+    return found
+  }
+
+  /// A thread-local variable of one of the process's libraries.
+  package struct ThreadVariable: Sendable {
+    /// Module and offset in its block, for `__tls_get_addr`.
+    package var module: UInt64
+    package var offset: UInt64
+    /// Offset from the thread pointer, the same in all threads; nil outside the static block.
+    package var threadOffset: UInt64?
+  }
+
+  /// The thread-local variable the process's global scope has for a name, or nil.
+  package func findThreadLocal(_ id: SymbolID, _ name: NameView) -> ThreadVariable? {
+    if let known = threadVariables[id] { return known }
+    let text = name.base.assumingMemoryBound(to: CChar.self)
+    var found: ThreadVariable?
+    var raw = hl_thread_variable()
+    if let address = dlsym(nil, text), hl_host_tls(address, &raw) == 0 {
+      found = ThreadVariable(
+        module: raw.module, offset: raw.offset,
+        threadOffset: raw.is_static != 0 ? UInt64(bitPattern: raw.thread_offset) : nil)
+    }
+    threadVariables[id] = .some(found)
     return found
   }
 

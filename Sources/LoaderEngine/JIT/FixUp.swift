@@ -212,8 +212,9 @@ struct FixUp {
           relocation, formula, from: section, isText: role == .text)
       else { return target.body }
       if let function = references.function(in: aim, at: offset) {
-        if FunctionNames.isPart(linked.object.name(ofSymbol: function)) {
-          linked.codeEscapes = true
+        let name = linked.object.name(ofSymbol: function)
+        if FunctionNames.isPart(name) {
+          linked.codeEscapes = linked.codeEscapes || FunctionNames.suspends(name)
           return target.body
         }
         let stub: UInt64
@@ -268,7 +269,7 @@ struct FixUp {
 
   // MARK: GOT
 
-  private func entry(_ relocation: Elf64_Rela, _ use: GlobalOffsetTable.Use, _ s: UInt64?)
+  func entry(_ relocation: Elf64_Rela, _ use: GlobalOffsetTable.Use, _ s: UInt64?)
     throws(LinkError) -> UInt64
   {
     let target = targets[relocation.symbol]
@@ -289,7 +290,13 @@ struct FixUp {
       } else if space.got.value(entry) != s ?? 0 {
         set.gotChanges.append((entry, s ?? 0))
       }
-    case .threadOffset: space.got.set(entry, s ?? 0)
+    case .threadOffset:
+      guard !target.flags.contains(.dynamicThreadLocal) else { throw needsStaticBlock(relocation) }
+      space.got.set(entry, s ?? 0)
+    case .moduleOffset where s != nil && target.flags.isSuperset(of: [.host, .threadLocal]):
+      let variable = space.host.findThreadLocal(target.id, space.names[target.id])
+      space.got.set(entry, word: 0, variable?.module ?? 0)
+      space.got.set(entry, word: 1, variable?.offset ?? 0)
     case .moduleOffset:
       guard let module = space.threadStorage.module else {
         throw LinkError(
@@ -301,6 +308,7 @@ struct FixUp {
       space.got.set(entry, word: 0, module.id)
       space.got.set(entry, word: 1, s.map(moduleOffset) ?? 0)
     case .descriptor:
+      guard !target.flags.contains(.dynamicThreadLocal) else { throw needsStaticBlock(relocation) }
       space.got.set(entry, word: 0, UInt64(UInt(bitPattern: hl_tls_descriptor())))
       space.got.set(entry, word: 1, s ?? 0)
     }
@@ -309,71 +317,5 @@ struct FixUp {
 
   private func moduleOffset(_ s: UInt64) -> UInt64 {
     s &- space.threadStorage.base &+ (space.threadStorage.module?.offset ?? 0)
-  }
-
-  // MARK: what is not there
-
-  /// Undefined, undefined weak, or in a section that was not linked.
-  private func computeAbsent(
-    _ relocation: Elf64_Rela, _ formula: Formula, _ target: Target, _ p: UInt64
-  ) throws(LinkError) -> UInt64? {
-    let a = UInt64(bitPattern: relocation.r_addend)
-    if target.flags.contains(.discarded) {
-      return 0  // libgcc passes over an FDE whose location is zero
-    }
-    if target.flags.contains(.null) {
-      switch formula {
-      case .gotEntryRelative: return try entry(relocation, .address, 0) &+ a &- p
-      case .gotEntryOffset:
-        return try entry(relocation, .address, 0) &+ a &- space.got.start.value
-      case .absolute, .threadOffset, .moduleOffset, .size: return a
-      default: return 0 &- 4 &- p &+ p  // a call to it is never made; the code tests first
-      }
-    }
-    let isCall =
-      role == .text
-      && (formula == .branch
-        || (formula == .gotEntryRelative && X86_64.isIndirectBranch(code, relocation.r_offset))
-        || (formula == .pcRelative && X86_64.isBranch(code, relocation.r_offset)))
-    guard isCall, set.options.deferUndefinedCalls, !set.options.allowUndefined else {
-      set.noteMissing(target.id, site(relocation))
-      return nil
-    }
-    let slot = try space.slots.slot(of: target.id)
-    if set.deferred.insert(target.id).inserted { set.deferredCalls.append(target.id) }
-    let stub = space.slots.stub(slot).value
-    if formula == .gotEntryRelative { return try entry(relocation, .address, stub) &+ a &- p }
-    return stub &+ a &- p
-  }
-
-  // MARK: refusals
-
-  private func site(_ relocation: Elf64_Rela) -> LinkError.Site {
-    LinkError.Site(
-      file: linked.object.name, section: linked.object.name(ofSection: section).string,
-      offset: relocation.r_offset,
-      relocation: X86_64.row(relocation.type).map { "\($0.name)" } ?? "type \(relocation.type)")
-  }
-
-  private func refuse(_ relocation: Elf64_Rela, _ value: UInt64) throws(LinkError) {
-    let target = targets[relocation.symbol]
-    let name = linked.object.name(ofSymbol: relocation.symbol).string
-    if target.flags.contains(.host) {
-      throw LinkError(
-        file: linked.object.name,
-        .outOfReach(site(relocation), symbol: name, address: target.body))
-    }
-    throw LinkError(
-      file: linked.object.name,
-      .overflow(site(relocation), symbol: name, value: Int64(bitPattern: value)))
-  }
-
-  private func unsupported(_ relocation: Elf64_Rela) -> LinkError {
-    LinkError(
-      file: linked.object.name,
-      .unsupported(
-        what:
-          "relocation type \(relocation.type) in \(linked.object.name(ofSection: section).string)",
-        help: "no compiler for x86-64 puts it into an object"))
   }
 }

@@ -157,9 +157,11 @@ package enum FunctionNames {
     return false
   }
 
-  /// Whether frames of a suspended computation hold its address (coroutines, async functions).
+  /// Whether frames of a suspended computation on the heap hold its address (coroutines, async
+  /// functions). The continuation of a Swift accessor (`.resume.0`) is held by its caller's frame, where
+  /// a scan of the stack finds it.
   package static func suspends(_ name: NameView) -> Bool {
-    if name.hasPrefix("$s") { return isSwiftContinuation(name) || name.contains(".resume.") }
+    if name.hasPrefix("$s") { return isSwiftContinuation(name) }
     for suffix in [".resume", ".destroy", ".cleanup", ".actor"] as [StaticString]
     where name.hasSuffix(suffix) { return true }
     return false

@@ -15,6 +15,9 @@ package final class LinkedSet: @unchecked Sendable {
   package internal(set) var groupOfObject: [Int] = []
   /// What publication writes into the slot table.
   package internal(set) var slotChanges: [SlotTable.Change] = []
+  /// Slots of IFUNC symbols and their resolvers (psABI: R_X86_64_IRELATIVE): called when everything
+  /// else is in place.
+  package internal(set) var indirectFunctions: [(slot: SlotIndex, resolver: Address)] = []
   /// GOT entries of symbols that moved.
   package internal(set) var gotChanges: [(entry: Address, value: UInt64)] = []
   /// Functions that are called and defined nowhere: their slots lead to the lazy resolver.
@@ -144,5 +147,7 @@ struct Target: BitwiseCopyable {
     static let null = Flags(rawValue: 128)
     /// Not placed: a discarded group, debug data.
     static let discarded = Flags(rawValue: 256)
+    /// A thread-local variable without one offset for all threads.
+    static let dynamicThreadLocal = Flags(rawValue: 512)
   }
 }

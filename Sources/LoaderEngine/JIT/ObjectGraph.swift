@@ -45,13 +45,6 @@ extension LinkedSet {
       let kind = linked.kind(ofSymbol: index)
       guard kind != .none else { continue }
       let symbol = object.symbols[index]
-      guard symbol.type != UInt8(STT_GNU_IFUNC) else {
-        throw LinkError(
-          file: object.name,
-          .unsupported(
-            what: "IFUNC '\(object.name(ofSymbol: index).string)' in an object",
-            help: "build it into a shared library"))
-      }
       let isWeak = symbol.binding == UInt8(STB_WEAK) || symbol.binding == UInt8(STB_GNU_UNIQUE)
       let isCommon = object.place(ofSymbol: index) == .common
       let id = linked.globalID(index)

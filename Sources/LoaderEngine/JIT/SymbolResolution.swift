@@ -9,7 +9,7 @@ extension LinkedSet {
       let object = linked.object
       var table: [Target] = []
       table.reserveCapacity(object.symbols.count)
-      for index in 0..<object.firstGlobal { table.append(localTarget(linked, index)) }
+      for index in 0..<object.firstGlobal { table.append(try localTarget(linked, index)) }
       for index in object.firstGlobal..<object.symbols.count {
         table.append(try globalTarget(linked, index))
       }
@@ -17,7 +17,7 @@ extension LinkedSet {
     }
   }
 
-  private func localTarget(_ linked: LinkedObject, _ index: Int) -> Target {
+  private func localTarget(_ linked: LinkedObject, _ index: Int) throws(LinkError) -> Target {
     var target = Target(body: 0, reference: 0, id: .none, flags: .own)
     let symbol = linked.object.symbols[index]
     if symbol.type == UInt8(STT_SECTION) { target.flags.insert(.section) }
@@ -28,6 +28,16 @@ extension LinkedSet {
     }
     target.body = address
     target.reference = address
+    if symbol.type == UInt8(STT_GNU_IFUNC) {
+      let slot = try space.slots.slot(
+        of: space.localID(
+          unit: linked.unit, name: linked.object.name(ofSymbol: index).string,
+          ordinal: linked.ordinal(ofLocal: index)))
+      indirectFunctions.append((slot, Address(address)))
+      target.body = space.slots.stub(slot).value
+      target.reference = target.body
+      return target
+    }
     switch kind {
     case .function where symbol.type != UInt8(STT_SECTION) && symbol.isFunction:
       target.flags.insert(.function)
@@ -50,8 +60,13 @@ extension LinkedSet {
         let slot = SlotIndex(definition.slot)
         target.reference = space.slots.stub(slot).value
         if definition.unit == linked.unit, linked.kind(ofSymbol: index) != .none {
-          target.flags.insert(.own)
-          slotChanges.append(SlotTable.Change(slot, definition.address))
+          if linked.object.symbols[index].type == UInt8(STT_GNU_IFUNC) {
+            indirectFunctions.append((slot, Address(definition.address)))
+            target.body = target.reference
+          } else {
+            target.flags.insert(.own)
+            slotChanges.append(SlotTable.Change(slot, definition.address))
+          }
         } else if unitIndex[definition.unit] == nil || definition.unit != linked.unit {
           target.body = target.reference
         }
@@ -71,7 +86,15 @@ extension LinkedSet {
       target.reference = built
       return target
     }
-    if let found = space.host.find(id, name) {
+    let isThreadLocal = linked.object.symbols[index].isThreadLocal
+    if isThreadLocal, let found = space.host.findThreadLocal(id, name) {
+      target.flags.insert([.host, .threadLocal])
+      target.body = found.threadOffset ?? 0
+      target.reference = target.body
+      if found.threadOffset == nil { target.flags.insert(.dynamicThreadLocal) }
+      return target
+    }
+    if !isThreadLocal, let found = space.host.find(id, name) {
       target.flags.insert(.host)
       target.body = found.address.value
       target.reference = found.address.value

@@ -33,18 +33,20 @@ package final class Arena: @unchecked Sendable {
   private var regions: [Region]
   /// Text below this address was never handed out before: nothing stale can be in a core's pipeline.
   private var freshText: Address
+  /// Text allocations whose space was used before, until they are sealed.
+  private var reused: Set<Address> = []
 
   package init(_ choice: BackingChoice = .automatic) throws(LinkError) {
     let mib: UInt64 = 1 << 20
-    window = try AddressWindow(size: 1024 * mib)
+    window = try AddressWindow(size: 512 * mib)
     var next = window.range.start
     func take(_ size: UInt64) -> AddressRange {
       defer { next = next &+ size }
       return AddressRange(start: next, size: size)
     }
     stubs = take(16 * mib)
-    let text = take(192 * mib)
-    let constants = take(128 * mib)
+    let text = take(112 * mib)
+    let constants = take(64 * mib)
     slotBanks = take(16 * mib)
     got = take(8 * mib)
     let data = take(window.range.end &- next)
@@ -89,7 +91,10 @@ package final class Arena: @unchecked Sendable {
       try populate(kind, upTo: range)
     }
     if kind == .text {
-      if range.start < freshText { try backing.reopen(range) }
+      if range.start < freshText {
+        reused.insert(range.start)
+        try backing.reopen(range)
+      }
       if range.end > freshText { freshText = range.end }
     }
     return Allocation(range: range, kind: kind)
@@ -124,7 +129,10 @@ package final class Arena: @unchecked Sendable {
   }
 
   package func seal(_ allocation: Allocation) throws(LinkError) {
-    if allocation.kind == .text { try backing.seal(allocation.range) }
+    guard allocation.kind == .text else { return }
+    // Pages that were never run before cannot be a debugger's.
+    let isReused = reused.remove(allocation.range.start) != nil
+    if isReused || backing.sealsFreshText { try backing.seal(allocation.range) }
   }
 
   /// Leaves everything mapped for the rest of the process.

@@ -14,9 +14,11 @@ package protocol ArenaBacking: AnyObject {
   var textGranularity: UInt64 { get }
   /// Brings pages in, so that linking takes no fault. `isText` pages become writable for the linker.
   func populate(_ range: AddressRange, isText: Bool) throws(LinkError)
-  /// Makes freshly written text executable.
+  /// Whether text needs sealing that was never used before.
+  var sealsFreshText: Bool { get }
+  /// Makes written text executable, and visible where it runs.
   func seal(_ range: AddressRange) throws(LinkError)
-  /// Makes text writable again before its space is reused, and forgets a debugger's breakpoints.
+  /// Makes text writable again before its space is reused.
   func reopen(_ range: AddressRange) throws(LinkError)
 }
 
@@ -73,6 +75,7 @@ package final class MemfdBacking: ArenaBacking {
   /// Whole pages: a page that a breakpoint made private no longer shows what is written to it, so code
   /// that is linked later must not share one with code that runs.
   package var textGranularity: UInt64 { pageSize }
+  package var sealsFreshText: Bool { false }
 
   package func populate(_ range: AddressRange, isText: Bool) throws(LinkError) {
     let (start, length) = pages(range)
@@ -83,9 +86,12 @@ package final class MemfdBacking: ArenaBacking {
     _ = hl_populate(start, length, 0)
   }
 
-  package func seal(_ range: AddressRange) {}
+  package func reopen(_ range: AddressRange) {}
 
-  package func reopen(_ range: AddressRange) throws(LinkError) {
+  /// A page that a debugger wrote to is private and shows its own old bytes: it is dropped, so that the
+  /// view shows what was written through the alias. Compared after writing: before, a removed breakpoint
+  /// leaves equal bytes in a page that is private all the same.
+  package func seal(_ range: AddressRange) throws(LinkError) {
     let (start, length) = pages(range)
     guard let start else { return }
     var page = 0
@@ -103,6 +109,7 @@ package final class MemfdBacking: ArenaBacking {
 /// Anonymous pages: written first, then switched to executable. Text is handed out by whole pages.
 package final class AnonymousBacking: ArenaBacking {
   package var writableOffset: Int { 0 }
+  package var sealsFreshText: Bool { true }
   package var mustStay = false  // its pages are the window's
   package var textGranularity: UInt64 { pageSize }
 

@@ -169,7 +169,8 @@ final class TemporaryFolder: Sendable {
   let root: String
 
   init() throws {
-    var template = Array((NSTemporaryDirectory() + "/hotlink-test-XXXXXX").utf8CString)
+    let parent = FileManager.default.temporaryDirectory
+    var template = Array(parent.appending(path: "hotlink-test-XXXXXX").path.utf8CString)
     guard mkdtemp(&template) != nil else {
       throw Tool.Failure(description: "mkdtemp: \(String(cString: strerror(errno)))")
     }
