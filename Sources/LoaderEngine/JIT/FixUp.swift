@@ -235,7 +235,7 @@ struct FixUp {
     }
     let piece = table.pieces[index]
     // A relative word in data names a record's start; so does swiftc, which walks no variable by its end.
-    let isExact = (role != .text && formula == .pcRelative) || (linked.isSwift && role == .text)
+    let isExact = linked.isSwift || (role != .text && formula == .pcRelative)
     if piece.offset == offset, index > 0, bias <= 4, !isExact {
       try checkBoundary(relocation, table.pieces[index - 1], piece, aim)
     }
