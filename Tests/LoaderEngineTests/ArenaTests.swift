@@ -193,21 +193,27 @@ struct ArenaTests {
     #expect(try !Mapping.all().contains { $0.overlaps(window) && $0.isExecutable })
   }
 
-  @Test("A page that a debugger made private is forgotten before its space is used again")
-  func breakpoints() throws {
+  @Test(
+    "A page that a debugger made private shows what is written there next",
+    arguments: [false, true])
+  func breakpoints(isRemoved: Bool) throws {
     let arena = try Arena()
     let text = try arena.allocate(.text, 4096, alignment: 4096)
     memset(arena.place(text.range.start, .text), 0x90, 4096)
-    // As ptrace does it: a write to the private view.
+    try arena.seal(text)
+    // As ptrace does it: writes to the private view.
     let file = try #require(FileHandle(forUpdatingAtPath: "/proc/self/mem"))
-    try file.seek(toOffset: text.range.start.value + 8)
-    try file.write(contentsOf: Data([0xCC]))
+    for byte in isRemoved ? [0xCC, 0x90] : [0xCC] as [UInt8] {
+      try file.seek(toOffset: text.range.start.value + 8)
+      try file.write(contentsOf: Data([byte]))
+      #expect(text.range.start.pointer?.load(fromByteOffset: 8, as: UInt8.self) == byte)
+    }
     try file.close()
-    #expect(text.range.start.pointer?.load(fromByteOffset: 8, as: UInt8.self) == 0xCC)
     arena.release(text)
     let again = try arena.allocate(.text, 4096, alignment: 4096)
     #expect(again.range == text.range)
     memset(arena.place(again.range.start, .text), 0xC3, 4096)
+    try arena.seal(again)
     let pointer = try #require(again.range.start.pointer)
     #expect(memcmp(pointer, arena.place(again.range.start, .text), 4096) == 0)
   }
