@@ -217,4 +217,22 @@ struct ArenaTests {
     let pointer = try #require(again.range.start.pointer)
     #expect(memcmp(pointer, arena.place(again.range.start, .text), 4096) == 0)
   }
+
+  @Test("New code on a page with a breakpoint is what runs")
+  func breakpointBesideNewCode() throws {
+    let arena = try Arena()
+    let old = try arena.allocate(.text, 64, alignment: 64)
+    memset(arena.place(old.range.start, .text), 0x90, 64)
+    try arena.seal(old)
+    let file = try #require(FileHandle(forUpdatingAtPath: "/proc/self/mem"))
+    try file.seek(toOffset: old.range.start.value + 8)
+    try file.write(contentsOf: Data([0xCC]))
+    try file.close()
+    let new = try arena.allocate(.text, 64, alignment: 64)
+    try #require(new.range.start == old.range.end)
+    memset(arena.place(new.range.start, .text), 0xC3, 64)
+    try arena.seal(new)
+    let pointer = try #require(new.range.start.pointer)
+    #expect(memcmp(pointer, arena.place(new.range.start, .text), 64) == 0)
+  }
 }

@@ -243,7 +243,9 @@ struct FixUp {
       return target.body
     }
     let piece = table.pieces[index]
-    if piece.offset == offset, index > 0, bias <= 4 {
+    // A relative word in data names a record's start; so does swiftc, which walks no variable by its end.
+    let isExact = (role != .text && formula == .pcRelative) || (linked.isSwift && role == .text)
+    if piece.offset == offset, index > 0, bias <= 4, !isExact {
       try checkBoundary(relocation, table.pieces[index - 1], piece, aim)
     }
     return piece.address &+ (offset &- piece.offset) &- offset
