@@ -17,6 +17,9 @@ struct Breakage: Codable, Sendable, CustomTestStringConvertible {
     case reload
   }
 
+  /// Whether there is time for tens of thousands of random inputs.
+  static let isLong = ProcessInfo.processInfo.environment["HOTLINK_LONG_TESTS"] == "1"
+
   var subject: Subject
   var family: Family
   var manner: Manner
@@ -50,7 +53,8 @@ struct Breakage: Codable, Sendable, CustomTestStringConvertible {
       return subject == .swift
         ? Mutation.truncations(of: bytes, dense: 4096, stride: 1 + Int(seed % 97))
         : Mutation.truncations(of: bytes)
-    case .corruptions: return Mutation.corruptions(seed: seed, count: 1500)
+    case .corruptions:
+      return Mutation.corruptions(seed: seed, count: Breakage.isLong ? 40_000 : 1500)
     case .flips:
       if subject == .archive {
         return bytes.indices.flatMap { byte in (0..<8).map { .flipped(byte: byte, bit: $0) } }

@@ -165,12 +165,12 @@ struct LazyCallTests {
       }
       """,
       """
-      static unsigned long r10, rax;
+      volatile unsigned long saved_r10, saved_rax;
       __attribute__((naked)) int later(void) {
-        __asm__("mov %r10, r10(%rip)\\n\\tmov %rax, rax(%rip)\\n\\txor %eax, %eax\\n\\tret");
+        __asm__("mov %r10, saved_r10(%rip)\\n\\tmov %rax, saved_rax(%rip)\\n\\txor %eax, %eax\\n\\tret");
       }
-      unsigned long seen_r10(void) { return r10; }
-      unsigned long seen_rax(void) { return rax; }
+      unsigned long seen_r10(void) { return saved_r10; }
+      unsigned long seen_rax(void) { return saved_rax; }
       """, flags: ["-O1"])
     #expect(try pair.run() == 0)
   }

@@ -24,9 +24,11 @@ struct MalformedTests {
     + [.smallC, .smallCXX].flatMap { subject in
       [.check, .reload].map { Breakage(subject: subject, family: .extremes, manner: $0) }
     }
-    + [.smallC, .smallCXX].map {
+    + [.smallC, .smallCXX, .swift].map {
       Breakage(subject: $0, family: .corruptions, manner: .reload, seed: .random(in: 1...1 << 40))
     }
+    + (Breakage.isLong
+      ? [.check, .reload].map { Breakage(subject: .swift, family: .extremes, manner: $0) } : [])
 
   /// Deaths that are looked at before a family is given up.
   private static let patience = 12
@@ -46,7 +48,7 @@ struct MalformedTests {
       let result = await #expect(
         processExitsWith: .success, observing: [\.standardErrorContent]
       ) { [breakage, first = first as Int, path = path as String] in
-        alarm(150)  // a loop that does not end ends here
+        alarm(Breakage.isLong ? 580 : 100)  // a loop that does not end ends here
         try breakage.run(from: first, progress: path)
       }
       if progress.begun == mutations.count, result?.exitStatus == .exitCode(0) { break }

@@ -208,6 +208,7 @@ struct ArenaTests {
     let again = try arena.allocate(.text, 4096, alignment: 4096)
     #expect(again.range == text.range)
     memset(arena.place(again.range.start, .text), 0xC3, 4096)
+    try arena.seal(again)
     let pointer = try #require(again.range.start.pointer)
     #expect(memcmp(pointer, arena.place(again.range.start, .text), 4096) == 0)
   }

@@ -285,7 +285,7 @@ extension TestProgram {
     """
     #include <stdio.h>
     int chosen(int); int (*given(void))(int);
-    int main(void) { printf("%d %d %d\\n", chosen(3), given()(4), given() == chosen); return 0; }
+    int main(void) { printf("%d %d\\n", chosen(3), given()(4)); return 0; }
     """,
     """
     static int fast(int x) { return x * 1000; }

@@ -9,9 +9,9 @@ struct LinkageScenarios {
     .gcc.with("-fno-plt", "-O2"), .gcc.with("-O3", "-fno-asynchronous-unwind-tables"),
     .gcc.with("-fcf-protection=full", "-O1"), .gcc.with("-fstack-protector-all"),
     .gcc.with("-mcmodel=large"), .gcc.with("-flto", "-ffat-lto-objects", "-O2"),
-    .gcc.with("-fvisibility=hidden", "-O2"), .gcc.with("-fno-pic", "-fno-pie"),
+    .gcc.with("-fvisibility=hidden", "-O2"),
     .clang.with("-g", "-O1"), .clang.with("-fPIC", "-O2"), .clang.with("-fno-plt", "-O2", "-fPIC"),
-    .clang.with("-Oz"), .clang.with("-mcmodel=medium"), .clang.with("-fno-pic", "-fno-pie"),
+    .clang.with("-Oz"), .clang.with("-mcmodel=medium"),
     .clang.with("-faddrsig", "-O2"), .clang.with("-fno-integrated-as"),
   ]
 
@@ -86,6 +86,18 @@ struct LinkageScenarios {
     #expect(after.number("local") == before.number("local").map { $0 + 1 })
     #expect(after["stored"] == "22")
     try game.stop()
+  }
+
+  @Test("Code for fixed addresses is refused by name before the first frame")
+  func fixedAddresses() throws {
+    let folder = try TemporaryFolder()
+    let source = "int printf(const char *, ...); void tick(void) { printf(\"%d\", 1); }"
+    let object = try Compiler.gcc.object(
+      source, flags: ["-fno-pic", "-fno-pie"], in: folder)
+    let found = try Tool.hotlink(["watch", object, "--frames", "1"])
+    #expect(found.end == .exited(2))
+    #expect(found.stderr.contains("relocation out of range: '.rodata"))
+    #expect(found.stderr.contains("help: compile with -fPIC"))
   }
 
   @Test("An inline function whose owner stops using it, or goes", arguments: Toolchain.all)

@@ -31,7 +31,7 @@ struct FunctionContents {
           let relocation = relocations[index]
           let width = Int(X86_64.row(relocation.type)?.field.width ?? 0)
           let at = Int(clamping: relocation.r_offset)
-          guard at + width <= copy.count, relocation.symbol < object.symbols.count else { continue }
+          guard at <= copy.count - width, relocation.symbol < object.symbols.count else { continue }
           for byte in at..<(at + width) { copy[byte] = 0 }
           notes.append((relocation.r_offset, meanings.note(relocation)))
         }
