@@ -18,7 +18,6 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
   ],
   targets: [
@@ -38,7 +37,6 @@ let package = Package(
       name: "HotLink",
       dependencies: [
         "LoaderEngine", "CLoaderSupport",
-        .product(name: "Logging", package: "swift-log"),
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: swiftSettings),
@@ -55,7 +53,6 @@ let package = Package(
         "LoaderEngine", "HotLink", "HotLinkWatch", "CLoaderSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "SystemPackage", package: "swift-system"),
-        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: swiftSettings),
     .target(name: "TestFixtures", path: "Tests/TestFixtures", swiftSettings: swiftSettings),

@@ -23,10 +23,11 @@ enum IdentityNames {
     name.hasPrefix("$s") && ["Mn", "Mp", "Mc", "MXM"].contains { name.hasSuffix($0) }
   }
 
-  /// Whether a section holds such records: they must not move.
+  /// Whether a section holds records that live objects and each other's distances depend on.
   static func areIn(_ object: ObjectFile, _ section: Int) -> Bool {
     SymbolsBySection(object)[section].contains {
-      isIdentity(object.name(ofSymbol: $0).string)
+      let name = object.name(ofSymbol: $0).string
+      return shapesObjects(name) || refersByDistance(name)
     }
   }
 

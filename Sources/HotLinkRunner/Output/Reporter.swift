@@ -36,7 +36,10 @@ struct Reporter: Sendable {
       ])
     }
     var line =
-      "\(report.units.count) units, \(report.functions) functions, \(report.relocations) relocations"
+      [
+        count(report.units.count, "unit"), count(report.functions, "function"),
+        count(report.relocations, "relocation"),
+      ].joined(separator: ", ")
     line += " linked in \(time(report.readMicroseconds + report.linkMicroseconds))"
     say(line)
     if !report.undefinedFunctions.isEmpty {
