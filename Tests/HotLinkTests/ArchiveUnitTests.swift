@@ -69,38 +69,4 @@ struct ArchiveUnitTests {
       }
     }
   }
-
-  @Test("A relocation that lies across two variables is not written past the first one's new place")
-  func straddling() async throws {
-    await #expect(processExitsWith: .success) {
-      func unit(_ extra: String) -> String {
-        """
-        .globl f
-        .type f,@function
-        .text
-        f: mov one(%rip), %eax
-           mov two(%rip), %edx
-           lea three(%rip), %rcx
-           ret
-        .size f, .-f
-        .data
-        \(extra)
-        .type one,@object; .size one,4
-        one: .long 1
-        .type two,@object; .size two,4
-        two: .long 2
-        .type three,@object; .size three,4
-        three: .long 3
-        .long 0
-        """
-      }
-      let session = try Session()
-      try session.add(Compiled.object(.assembler, unit("")), name: "a.o")
-      try session.start()
-      let broken =
-        unit(".type new,@object; .size new,40\nnew: .zero 40") + "\n.reloc one+2, R_X86_64_64, f\n"
-      try session.add(Compiled.object(.assembler, broken), name: "a.o")
-      if session.takeNew() { _ = try session.call("f") }
-    }
-  }
 }

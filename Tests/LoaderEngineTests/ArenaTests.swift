@@ -193,17 +193,22 @@ struct ArenaTests {
     #expect(try !Mapping.all().contains { $0.overlaps(window) && $0.isExecutable })
   }
 
-  @Test("A page that a debugger made private is forgotten before its space is used again")
-  func breakpoints() throws {
+  @Test(
+    "A page that a debugger made private shows what is written there next",
+    arguments: [false, true])
+  func breakpoints(isRemoved: Bool) throws {
     let arena = try Arena()
     let text = try arena.allocate(.text, 4096, alignment: 4096)
     memset(arena.place(text.range.start, .text), 0x90, 4096)
-    // As ptrace does it: a write to the private view.
+    try arena.seal(text)
+    // As ptrace does it: writes to the private view.
     let file = try #require(FileHandle(forUpdatingAtPath: "/proc/self/mem"))
-    try file.seek(toOffset: text.range.start.value + 8)
-    try file.write(contentsOf: Data([0xCC]))
+    for byte in isRemoved ? [0xCC, 0x90] : [0xCC] as [UInt8] {
+      try file.seek(toOffset: text.range.start.value + 8)
+      try file.write(contentsOf: Data([byte]))
+      #expect(text.range.start.pointer?.load(fromByteOffset: 8, as: UInt8.self) == byte)
+    }
     try file.close()
-    #expect(text.range.start.pointer?.load(fromByteOffset: 8, as: UInt8.self) == 0xCC)
     arena.release(text)
     let again = try arena.allocate(.text, 4096, alignment: 4096)
     #expect(again.range == text.range)
@@ -211,5 +216,23 @@ struct ArenaTests {
     try arena.seal(again)
     let pointer = try #require(again.range.start.pointer)
     #expect(memcmp(pointer, arena.place(again.range.start, .text), 4096) == 0)
+  }
+
+  @Test("New code on a page with a breakpoint is what runs")
+  func breakpointBesideNewCode() throws {
+    let arena = try Arena()
+    let old = try arena.allocate(.text, 64, alignment: 64)
+    memset(arena.place(old.range.start, .text), 0x90, 64)
+    try arena.seal(old)
+    let file = try #require(FileHandle(forUpdatingAtPath: "/proc/self/mem"))
+    try file.seek(toOffset: old.range.start.value + 8)
+    try file.write(contentsOf: Data([0xCC]))
+    try file.close()
+    let new = try arena.allocate(.text, 64, alignment: 64)
+    try #require(new.range.start == old.range.end)
+    memset(arena.place(new.range.start, .text), 0xC3, 64)
+    try arena.seal(new)
+    let pointer = try #require(new.range.start.pointer)
+    #expect(memcmp(pointer, arena.place(new.range.start, .text), 64) == 0)
   }
 }

@@ -267,4 +267,30 @@ struct LinkTests {
     #expect(place > 4096, "its address is \(place)")
     #expect(space.arena.window.range.contains(Address(place)))
   }
+
+  @Test(
+    "A relocation across the end of a piece is not written behind the piece",
+    arguments: [4, 7] as [UInt64])
+  func straddling(offset: UInt64) throws {
+    let space = try LinkSpace()
+    let object = try ObjectFile.compiled(
+      .assembler,
+      ".data\n.quad 1, 2\n.text\n.globl f\nf: ret\n.reloc .data+\(offset), R_X86_64_64, f")
+    let data = try #require(object.section(named: ".data"))
+    let first = try space.arena.allocate(.data, 64, alignment: 64)
+    let place = space.arena.place(first.range.start, .data)
+    place.initializeMemory(as: UInt8.self, repeating: 0xA5, count: 64)
+    let pieces = [
+      PieceRequest(
+        offset: 0, size: 8, home: .kept(address: first.range.start.value, place: place)),
+      PieceRequest(offset: 8, size: 8, home: .fresh(.data)),
+    ]
+    #expect(throws: LinkError.self) {
+      try ObjectLinker.link(
+        [LinkInput(object: object, unit: 0, placements: [data: .pieces(pieces)])],
+        against: .empty, in: space)
+    }
+    let behind = UnsafeRawBufferPointer(start: place + 8, count: 56)
+    #expect(behind.allSatisfy { $0 == 0xA5 })
+  }
 }

@@ -36,7 +36,7 @@ struct SymbolNamesTests {
     let id = bytes.withUnsafeBytes { buffer in
       buffer.baseAddress.map { names.intern(NameView(base: $0, count: buffer.count)) }
     }
-    bytes.withUnsafeMutableBytes { $0.initializeMemory(as: UInt8.self, repeating: 0x58) }
+    _ = bytes.withUnsafeMutableBytes { $0.initializeMemory(as: UInt8.self, repeating: 0x58) }
     guard let id else { return }
     #expect(names[id].string == "temporary")
     #expect((names[id].base + names[id].count).load(as: UInt8.self) == 0)

@@ -80,36 +80,36 @@ struct SwiftScenarios {
     """
   }
 
-  @Test("New types and conformances in a reload", arguments: SwiftMode.all)
-  func newTypes(_ mode: SwiftMode) throws {
-    let game = try WatchHarness(
-      ["game.swift": Self.program("", #"say("v=1 areas=\(shapes.map { $0.area() })")"#)],
-      swift: mode)
+  static let newTypes = """
+    protocol Named { var name: String { get } }
+    extension Square: Named { var name: String { "square" } }
+    final class Circle: Shape, Named, CustomStringConvertible {
+      var radius = 3
+      func area() -> Int { radius * radius * 3 }
+      var name: String { "circle" }
+      var description: String { "a circle" }
+    }
+    """
+
+  static let useOfNewTypes = #"""
+    if shapes.count < 2 { shapes.append(Circle()) }
+      let names = shapes.map { ($0 as? any Named)?.name ?? "?" }.joined(separator: ",")
+      let text = shapes.compactMap { $0 as? any CustomStringConvertible }.count
+      say("v=2 areas=\(shapes.map { $0.area() }) names=\(names) text=\(text) last=\(shapes[1])")
+    """#
+
+  @Test(
+    "New types beside living ones are refused by name, and undone", arguments: SwiftMode.all)
+  func newTypesInAFile(_ mode: SwiftMode) throws {
+    let first = Self.program("", #"say("v=1 areas=\(shapes.map { $0.area() })")"#)
+    let game = try WatchHarness(["game.swift": first], swift: mode)
     #expect(try game.line().text == "v=1 areas=[4]")
-    let reload = try game.edit(
-      "game.swift",
-      Self.program(
-        """
-        protocol Named { var name: String { get } }
-        extension Square: Named { var name: String { "square" } }
-        final class Circle: Shape, Named, CustomStringConvertible {
-          var radius = 3
-          func area() -> Int { radius * radius * 3 }
-          var name: String { "circle" }
-          var description: String { "a circle" }
-        }
-        enum Size: Int, CaseIterable { case small = 1, large }
-        """,
-        #"""
-        if shapes.count < 2 { shapes.append(Circle()) }
-          let names = shapes.map { ($0 as? any Named)?.name ?? "?" }.joined(separator: ",")
-          let sizes = Size.allCases.map(\.rawValue).reduce(0, +)
-          let text = shapes.compactMap { $0 as? any CustomStringConvertible }.count
-          say("v=2 areas=\(shapes.map { $0.area() }) names=\(names) sizes=\(sizes) text=\(text) last=\(shapes[1])")
-        """#))
-    #expect(
-      try game.line().text == "v=2 areas=[4, 27] names=square,circle sizes=3 text=1 last=a circle")
-    #expect((reload.swiftRegistrations ?? 0) >= 1, "the new ones, and only they, are registered")
+    let refusal = try game.editRefused(
+      "game.swift", Self.program(Self.newTypes, Self.useOfNewTypes))
+    #expect(refusal.reason?.contains("put it into a new file") == true)
+    #expect(try game.line().text == "v=1 areas=[4]")
+    try game.edit("game.swift", Self.program("", #"say("v=3 areas=\(shapes.map { $0.area() })")"#))
+    #expect(try game.line(where: { $0["v"] == "3" }).text == "v=3 areas=[4]")
     try game.stop()
   }
 

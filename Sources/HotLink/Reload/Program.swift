@@ -129,6 +129,7 @@ final class Program: @unchecked Sendable {
         guard case .ambiguous(_, let section, _) = error.reason,
           let index = inputs.linked.firstIndex(where: { $0.object.name == error.file }),
           SectionRole.all(of: inputs.linked[index].object)[section] == .constant,
+          !IdentityNames.areIn(inputs.linked[index].object, section),
           unkept[inputs.linked[index].unit.id, default: []].insert(section).inserted
         else { throw error }
         continue

@@ -48,11 +48,11 @@ final class Retirement {
     var kept: [Entry] = []
     for (index, entry) in entries.enumerated() {
       let reason: Pin.Reason
-      if scan.hits[index] {
-        reason = .onStack
-      } else if entry.escapes {
+      if entry.escapes {
         forGood.append(entry)
         continue
+      } else if scan.hits[index] {
+        reason = .onStack
       } else if entry.group.isPermanent {
         continue  // its space is not recycled anyway
       } else if usesFibres {

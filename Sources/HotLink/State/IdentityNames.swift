@@ -18,6 +18,18 @@ enum IdentityNames {
     return swiftRecords.contains { name.hasSuffix($0) }
   }
 
+  /// Whether a record holds distances to others (Swift: relative pointers).
+  static func refersByDistance(_ name: String) -> Bool {
+    name.hasPrefix("$s") && ["Mn", "Mp", "Mc", "MXM"].contains { name.hasSuffix($0) }
+  }
+
+  /// Whether a section holds such records: they must not move.
+  static func areIn(_ object: ObjectFile, _ section: Int) -> Bool {
+    SymbolsBySection(object)[section].contains {
+      isIdentity(object.name(ofSymbol: $0).string)
+    }
+  }
+
   /// Swift's records with room for what the runtime notes in them: they keep value and address.
   static func isRuntimeCache(_ name: String) -> Bool {
     guard name.hasPrefix("$s") else { return false }

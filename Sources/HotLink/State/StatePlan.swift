@@ -231,6 +231,7 @@ struct StatePlan {
   // MARK: pieces
 
   private mutating func keepPieces(_ section: Int, _ map: DataMap, _ found: [Variable?]) throws {
+    try refuseMovedRecords(section, map, found)
     let role = roles[section]
     let kind: Arena.Kind =
       role.isState || (role == .encapsulated && object.sections[section].isWritable)
@@ -281,6 +282,28 @@ struct StatePlan {
       relocations.cover(section, atom.offset, atom.size)
     else { return .fresh(.constants) }
     return .tied
+  }
+
+  /// Swift's descriptors refer to others of their section by distance, which the assembler has already
+  /// computed: there is no relocation to follow, so they stay together or not at all.
+  private func refuseMovedRecords(_ section: Int, _ map: DataMap, _ found: [Variable?]) throws {
+    guard roles[section] == .constant, found.contains(where: { $0 != nil }) else { return }
+    var bases: Set<UInt64> = []
+    var fresh: String?
+    var holdsRecords = false
+    for (atom, variable) in zip(map.atoms, found) {
+      guard let symbol = atom.symbol else { continue }
+      holdsRecords = holdsRecords || IdentityNames.refersByDistance(name(symbol))
+      if let variable {
+        bases.insert(variable.address &- atom.offset)
+      } else {
+        fresh = fresh ?? name(symbol)
+      }
+    }
+    guard holdsRecords, bases.count > 1 || fresh != nil else { return }
+    throw StateRefusal(
+      unit: unit, symbol: fresh ?? object.name(ofSection: section).string,
+      reason: .recordsWouldMove)
   }
 
   private func refuseShape(_ name: String, _ from: UInt64, _ to: UInt64) throws {

@@ -58,6 +58,9 @@ public struct StateRefusal: Error, Hashable, Sendable {
     case noRoomToGrow(from: UInt64, to: UInt64, room: UInt64)
     /// A record whose shape live objects depend on changed its size.
     case shapeChanged(from: UInt64, to: UInt64)
+    /// A record of a language's runtime is new, and those beside it, which live objects depend on,
+    /// would have to move: they refer to each other by distance.
+    case recordsWouldMove
     /// A new variable is initialised by a function that also initialises living ones.
     case needsReset(initialiser: String)
     /// Thread-local variables of one section moved.

@@ -70,6 +70,10 @@ enum Messages {
     case .shapeChanged(let from, let to):
       return "error: the shape of '\(refusal.symbol)' changed: \(from) → \(to) bytes\(place)"
         + "\n  objects that live depend on the old one\n  help: undo the change, or restart"
+    case .recordsWouldMove:
+      return "error: new type, protocol or conformance: '\(refusal.symbol)'\(place)"
+        + "\n  the records of types that live would have to move for it"
+        + "\n  help: put it into a new file, or restart"
     case .needsReset(let initialiser):
       return "error: new variable '\(refusal.symbol)' needs a reset of its unit\(place)"
         + "\n  '\(initialiser)' initialises it together with variables that live"

@@ -122,6 +122,15 @@ struct FixUp {
       var at = start &+ relocation.r_offset
       if let pieces {
         guard let piece = pieces.find(relocation.r_offset), let base = piece.place else { continue }
+        // GATE: nor outside its piece, behind which lies something else.
+        let inside = relocation.r_offset - piece.offset
+        guard inside <= piece.size, UInt64(field.width) <= piece.size - inside else {
+          throw LinkError(
+            file: linked.object.name,
+            .malformed(
+              structure: "relocation in \(linked.object.name(ofSection: section).string)",
+              offset: relocation.r_offset, detail: "reaches from one variable into another"))
+        }
         to = base - Int(piece.offset)
         at = piece.address &+ (relocation.r_offset &- piece.offset)
       }
@@ -234,7 +243,9 @@ struct FixUp {
       return target.body
     }
     let piece = table.pieces[index]
-    if piece.offset == offset, index > 0, bias <= 4 {
+    // A relative word in data names a record's start; so does swiftc, which walks no variable by its end.
+    let isExact = linked.isSwift || (role != .text && formula == .pcRelative)
+    if piece.offset == offset, index > 0, bias <= 4, !isExact {
       try checkBoundary(relocation, table.pieces[index - 1], piece, aim)
     }
     return piece.address &+ (offset &- piece.offset) &- offset

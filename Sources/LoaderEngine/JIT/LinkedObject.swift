@@ -44,6 +44,10 @@ package final class LinkedObject: @unchecked Sendable {
   package internal(set) var immovable: [String] = []
 
   private var ordinals: LocalOrdinals?
+  /// Made by swiftc.
+  private(set) lazy var isSwift = object.sections.indices.contains {
+    object.name(ofSection: $0).hasPrefix("swift5_")
+  }
 
   init(_ input: LinkInput) {
     object = input.object

@@ -297,6 +297,13 @@ extension LinkedSet {
     for (name, range) in encapsulated {
       for (prefix, address) in [("__start_", range.start), ("__stop_", range.end)] {
         let id = space.names.intern(prefix + name)
+        if draft[id] != nil, !name.hasPrefix("swift5_") {
+          throw LinkError(
+            file: objects.first?.object.name ?? "",
+            .unsupported(
+              what: "new entries in '\(name)', which is walked from __start_\(name)",
+              help: "restart the program"))
+        }
         if draft[id] == nil {
           draft.define(
             id,

@@ -51,6 +51,12 @@ extension LinkedSet {
   private func globalTarget(_ linked: LinkedObject, _ index: Int) throws(LinkError) -> Target {
     let id = linked.globalID(index)
     var target = Target(body: 0, reference: 0, id: id, flags: [])
+    // A range of this set, not the one of an earlier link that goes by the same name.
+    if let definition = draft[id], definition.unit == .max, let own = try builtIn(space.names[id]) {
+      target.body = own
+      target.reference = own
+      return target
+    }
     if let definition = draft[id] {
       target.body = definition.address
       target.reference = definition.address

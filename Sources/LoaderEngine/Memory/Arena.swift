@@ -102,7 +102,24 @@ package final class Arena: @unchecked Sendable {
 
   /// Gives address space back. The caller vouches that nothing refers to it any more.
   package func release(_ allocation: Allocation) {
+    if allocation.kind == .data { clear(allocation.range) }
     regions[allocation.kind.rawValue].allocator.release(allocation.range)
+  }
+
+  /// Data that is handed out is zero, as `.bss` must be.
+  private func clear(_ range: AddressRange) {
+    let size = Int(range.size)
+    let start = place(range.start, .data)
+    guard size > 1 << 20 else {
+      memset(start, 0, size)
+      return
+    }
+    // A large one was hardly touched: its whole pages are given back, its edges written.
+    let low = Int(aligned(range.start.value, to: 4096) - range.start.value)
+    let high = Int((range.end.value & ~0xFFF) - range.start.value)
+    memset(start, 0, low)
+    madvise(start + low, high - low, MADV_DONTNEED)
+    memset(start + high, 0, size - high)
   }
 
   /// Where the linker writes what runs at `address`.
