@@ -113,6 +113,41 @@ struct SwiftScenarios {
     try game.stop()
   }
 
+  @Test("New types in a new file of the module, as the refusal advises", arguments: SwiftMode.all)
+  func newTypesInANewFile(_ mode: SwiftMode) throws {
+    func build(_ bench: Workbench, _ files: String) throws {
+      let flags = mode.flags.joined(separator: " ")
+      try bench.shell(
+        """
+        mkdir -p out && cd out
+        swiftc -c -parse-as-library \(flags) -no-whole-module-optimization -module-name game \(files)
+        for f in *.o; do cmp -s $f ../build/$f || mv $f ../build/$f; done
+        """)
+    }
+    let game = try WatchHarness([:], swift: mode) {
+      try $0.write("game.swift", Self.program("", #"say("v=1 areas=\(shapes.map { $0.area() })")"#))
+      try build($0, "../game.swift")
+    }
+    #expect(try game.line().text == "v=1 areas=[4]")
+    game.skipToEnd()
+    try game.bench.write("extra.swift", Self.newTypes)
+    try game.bench.write("game.swift", Self.program("", Self.useOfNewTypes))
+    try build(game.bench, "../game.swift ../extra.swift")
+    #expect(
+      try game.line(where: { $0["v"] == "2" }).text
+        == "v=2 areas=[4, 27] names=square,circle text=1 last=a circle")
+    #expect(game.events.reduce(0) { $0 + ($1.swiftRegistrations ?? 0) } >= 1)
+    // From now on these are types like all others.
+    game.skipToEnd()
+    try game.bench.write("extra.swift", Self.newTypes.replacing("radius * 3", with: "radius * 4"))
+    try build(game.bench, "../game.swift ../extra.swift")
+    let reload = try game.reloaded()
+    #expect(reload.swiftRegistrations == 0)
+    #expect(
+      try game.line().text == "v=2 areas=[4, 36] names=square,circle text=1 last=a circle")
+    try game.stop()
+  }
+
   @Test(
     "A class that gets a method, or a stored property, while its objects live",
     arguments: SwiftMode.all)
