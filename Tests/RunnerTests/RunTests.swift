@@ -130,6 +130,31 @@ import Testing
       strict.stderr.hasPrefix("error: undefined symbol 'nobody'\n  in \(file), section .text"))
   }
 
+  /// No oracle: what ld makes of it differs from build to build. The C standard has one answer. The
+  /// choice is made at run time: clang puts the chosen function in the place of a constant one.
+  @Test(arguments: Build.all)
+  func indirectFunctionsHaveOneAddress(_ build: Build) throws {
+    let folder = try TemporaryFolder()
+    let compiler = Compiler.gcc.chosen(clang: build.clang)
+    let user = """
+      int chosen(int); int (*given(void))(int); int (*kept)(int) = chosen;
+      int main(void) { return (given() == chosen) + 2 * (kept == chosen); }
+      """
+    let definer = """
+      static int fast(int x) { return x * 1000; }
+      static int slow(int x) { return x; }
+      volatile int which = 1;
+      static int (*resolve(void))(int) { return which ? fast : slow; }
+      int chosen(int) __attribute__((ifunc("resolve")));
+      int (*given(void))(int) { return chosen; }
+      """
+    let files = [
+      try compiler.object(user, "user", flags: build.flags, in: folder),
+      try compiler.object(definer, "definer", flags: build.flags, in: folder),
+    ]
+    #expect(try Tool.hotlink(["run"] + files).end == .exited(3))
+  }
+
   @Test func crashEndsAsACrash() throws {
     let folder = try TemporaryFolder()
     let file = try Compiler.gcc.object(
