@@ -72,10 +72,10 @@ struct StatePlan {
       }
       if !name.hasPrefix("swift5_") { return try planTable(section, name) }
     }
-    guard old != nil || map.atoms.contains(where: { find($0) != nil }) else {
+    guard old != nil || map.atoms.contains(where: { find($0, isState: role.isState) != nil }) else {
       return markNew(section, map)
     }
-    let found = map.atoms.map(find)
+    let found = map.atoms.map { find($0, isState: role.isState) }
     if role.isThreadLocal { return try planThreadLocal(section, map, found) }
     if isUnkept { return markMoved(map, found) }
     if keepIdentical(section, map) { return }
@@ -86,14 +86,17 @@ struct StatePlan {
     try keepPieces(section, map, found)
   }
 
-  private func find(_ atom: Atom) -> Variable? {
+  private func find(_ atom: Atom, isState: Bool) -> Variable? {
     guard let symbol = atom.symbol else { return nil }
     let key = VariableKey(
       name: object.name(ofSymbol: symbol).string,
       ordinal: symbol < object.firstGlobal ? ordinals[symbol] : 0,
       isThreadLocal: object.symbols[symbol].isThreadLocal)
     if let variable = old?.variables[key] { return variable }
-    return symbol >= object.firstGlobal ? elsewhere(object.name(ofSymbol: symbol)) : nil
+    // State moves between files with its address, and so do C++'s records. Swift's stay with theirs:
+    // they are tied to what lies beside them.
+    guard symbol >= object.firstGlobal, isState || key.name.hasPrefix("_ZT") else { return nil }
+    return elsewhere(object.name(ofSymbol: symbol))
   }
 
   private mutating func markNew(_ section: Int, _ map: DataMap) {
@@ -296,6 +299,9 @@ struct StatePlan {
       holdsRecords = holdsRecords || IdentityNames.refersByDistance(name(symbol))
       if let variable {
         bases.insert(variable.address &- atom.offset)
+        if IdentityNames.refersByDistance(name(symbol)), differs(section, atom, variable) {
+          fresh = fresh ?? name(symbol)
+        }
       } else {
         fresh = fresh ?? name(symbol)
       }
@@ -304,6 +310,15 @@ struct StatePlan {
     throw StateRefusal(
       unit: unit, symbol: fresh ?? object.name(ofSection: section).string,
       reason: .recordsWouldMove)
+  }
+
+  /// Whether a record's bytes in the object are other ones than before, distances among them.
+  private func differs(_ section: Int, _ atom: Atom, _ variable: Variable) -> Bool {
+    guard let old, variable.section >= 0 else { return true }
+    let now = object.contents(ofSection: section)?.slice(atom.offset, atom.size)
+    let before = old.object.contents(ofSection: variable.section)?
+      .slice(variable.offset, variable.size)
+    return now?.array != before?.array
   }
 
   private func refuseShape(_ name: String, _ from: UInt64, _ to: UInt64) throws {
