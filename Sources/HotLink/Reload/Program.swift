@@ -186,8 +186,8 @@ final class Program: @unchecked Sendable {
           plan: plan, initialisers: initialisers.toRun))
       members[index].version.captureImages(set.space.arena)
       if generation.number > 0, !isSame {
-        let old = unit.version.map { FunctionContents($0.object) }
-        let functions = FunctionContents(object).compared(to: old ?? FunctionContents.none)
+        let functions = members[index].version.functions
+          .compared(to: unit.version?.functions ?? FunctionContents.none)
         report.verdicts += initialisers.remarks(functions.changed, object, unit.name)
         report.changed += functions.changed
         report.added += functions.added
@@ -201,7 +201,7 @@ final class Program: @unchecked Sendable {
     }
     for unit in inputs.removedUnits {
       report.removed +=
-        unit.version.map { FunctionContents($0.object).fingerprints.keys.sorted() } ?? []
+        unit.version?.functions.fingerprints.keys.sorted() ?? []
     }
     let prepared = PreparedReload(
       set: set, members: members, removedUnits: inputs.removedUnits, report: report)

@@ -12,6 +12,8 @@ final class UnitVersion: @unchecked Sendable {
   let rooms: [Int: UInt64]
   private(set) lazy var symbols = SymbolsBySection(linked.object)
   private(set) lazy var variables = VariableIndex(self)
+  /// Made once, compared twice: as the new version and as the old one. On the linker's thread.
+  private(set) lazy var functions = FunctionContents(linked.object)
 
   init(linked: LinkedObject, group: TextGroup, images: InitialImages, rooms: [Int: UInt64]) {
     self.linked = linked
