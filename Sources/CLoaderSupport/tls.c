@@ -13,8 +13,6 @@
 static __thread char block[HL_STATIC_TLS_BYTES]
     __attribute__((tls_model("initial-exec"), aligned(64))) = {1};
 
-void *hl_static_tls_block(void) { return block; }
-
 int64_t hl_static_tls_offset(void) {
   return (int64_t)((uintptr_t)block - (uintptr_t)__builtin_thread_pointer());
 }

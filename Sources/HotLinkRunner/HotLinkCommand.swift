@@ -29,8 +29,6 @@ struct HotLinkCommand: ParsableCommand {
 /// What the runner's exit codes mean.
 enum RunnerExit {
   static let accepted: Int32 = 0
-  static let refused: Int32 = 1
   static let badInput: Int32 = 2
-  static let needsRestart: Int32 = 3
   static let cannotReach: Int32 = 4
 }

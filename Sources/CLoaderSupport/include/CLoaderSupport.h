@@ -39,7 +39,6 @@ void hl_lazy_prepare(void);
 #ifndef HL_STATIC_TLS_BYTES
 #define HL_STATIC_TLS_BYTES 16384
 #endif
-void *hl_static_tls_block(void);
 // Offset of the block from the thread pointer (negative on x86-64).
 int64_t hl_static_tls_offset(void);
 // Module id and offset of the block, for __tls_get_addr. Returns 0 when they were found.
