@@ -75,6 +75,18 @@ public final class FileContents: @unchecked Sendable {
     self.init(bytes)
   }
 
+  /// Memory of `count` bytes that `fill` writes.
+  package convenience init(
+    filling count: Int, _ fill: (UnsafeMutableRawPointer) throws(LinkError) -> Void
+  ) throws(LinkError) {
+    let storage = FileContents.allocate(count)
+    do { try fill(storage) } catch {
+      free(storage)
+      throw error
+    }
+    self.init(adopting: storage, count: count)
+  }
+
   /// A copy of the bytes.
   public var bytes: [UInt8] { Bytes(self).array }
 

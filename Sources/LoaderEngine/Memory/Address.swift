@@ -28,18 +28,18 @@ extension Address: CustomStringConvertible {
 }
 
 /// A half-open range of addresses.
-package struct AddressRange: Hashable, Sendable, BitwiseCopyable {
-  package var start: Address
+public struct AddressRange: Hashable, Sendable, BitwiseCopyable {
+  public var start: Address
   /// Size in bytes.
-  package var size: UInt64
+  public var size: UInt64
 
-  package init(start: Address, size: UInt64) {
+  public init(start: Address, size: UInt64) {
     self.start = start
     self.size = size
   }
 
-  package var end: Address { start &+ size }
-  @inline(__always) package func contains(_ address: Address) -> Bool {
+  public var end: Address { start &+ size }
+  @inline(__always) public func contains(_ address: Address) -> Bool {
     address &- start < size
   }
 }
