@@ -44,3 +44,20 @@ const void *hl_lazy_entry_address(void) { return hl_lazy_entry; }
 
 extern const char hl_tls_descriptor_entry[];
 const void *hl_tls_descriptor(void) { return hl_tls_descriptor_entry; }
+
+static hl_plt_resolver resolve_plt;
+
+void hl_set_plt_resolver(hl_plt_resolver resolver) { resolve_plt = resolver; }
+
+uint64_t hl_plt_dispatch(void *image, uint64_t index) {
+  int saved = errno;
+  uint64_t target = resolve_plt(image, index);
+  errno = saved;
+  return target;
+}
+
+extern const char hl_plt_entry[];
+const void *hl_plt_entry_address(void) { return hl_plt_entry; }
+
+static long return_zero(void) { return 0; }
+const void *hl_null_function(void) { return return_zero; }

@@ -62,4 +62,8 @@ _Noreturn void hl_fatal(const char *what, const char *name) {
   abort();
 }
 
+void hl_warn(const char *what, const char *name) {
+  fprintf(stderr, "hotlink: %s '%s'\n", what, name);
+}
+
 int hl_gettid(void) { return (int)syscall(SYS_gettid); }

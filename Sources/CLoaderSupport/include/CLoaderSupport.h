@@ -31,6 +31,14 @@ void hl_set_lazy_resolver(hl_lazy_resolver resolver);
 // Entered by a slot's lazy thunk with its token on the stack; jumps to what hl_lazy_resolve says.
 extern const char hl_lazy_entry[];
 const void *hl_lazy_entry_address(void);
+// The same for the PLT of a shared object: GOT[1] holds `image`, GOT[2] hl_plt_entry_address().
+typedef uint64_t (*hl_plt_resolver)(void *image, uint64_t index);
+void hl_set_plt_resolver(hl_plt_resolver resolver);
+const void *hl_plt_entry_address(void);
+// A function that does nothing and returns zero: where a call ends that nobody can resolve.
+const void *hl_null_function(void);
+// Writes `hotlink: WHAT 'NAME'` to standard error.
+void hl_warn(const char *what, const char *name);
 // Reads XCR0 and the save-area size; once, before the first lazy call.
 void hl_lazy_prepare(void);
 
@@ -93,6 +101,19 @@ char **hl_environment(void);
 int hl_symbol_type(const void *address);
 // Path of the library an address lies in, or NULL.
 const char *hl_image_path(const void *address);
+// An image that the process's own loader has loaded (Linux: dl_iterate_phdr).
+typedef struct {
+  const char *name;  // empty: the main program
+  uint64_t bias;     // run-time address minus virtual address
+  const Elf64_Phdr *headers;
+  uint64_t header_count;
+  uint64_t tls_module;  // 0: no thread-local storage
+} hl_host_image;
+// Calls visit for every one, in the loader's order, with its lock held. Returns how many times images came
+// and went since the start.
+uint64_t hl_host_images(void (*visit)(void *context, const hl_host_image *image), void *context);
+// The same number, without a visit.
+uint64_t hl_host_image_changes(void);
 // Where `part` first occurs in `bytes`, or NULL (glibc: memmem).
 const void *hl_find(const void *bytes, size_t count, const void *part, size_t part_count);
 

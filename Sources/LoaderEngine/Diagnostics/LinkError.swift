@@ -31,6 +31,10 @@ public struct LinkError: Error, Hashable, Sendable {
     case outOfReach(Site, symbol: String, address: UInt64)
     /// A reference of a changed unit that can mean either of two variables.
     case ambiguous(Site, section: Int, candidates: [String])
+    /// An image needs a library that was found nowhere; what was tried, in order.
+    case missingLibrary(name: String, searched: [String])
+    /// A library was found that lacks a version somebody needs (LSB, “Symbol Versioning”).
+    case missingVersion(version: String, library: String)
     /// Address space or thread-local space set aside for loaded code is used up.
     case noSpace(what: String, requested: UInt64)
     case system(SystemError)

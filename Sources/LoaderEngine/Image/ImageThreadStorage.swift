@@ -1,0 +1,81 @@
+// Where an image's thread-local variables live. An image that reaches them by a fixed offset from the thread
+// pointer (initial exec) gets a part of our static block; every other one a module, whose blocks are made
+// when a thread first asks. psABI, “Thread-Local Storage”.
+internal import CLoaderSupport
+
+/// A part of the static block that an image holds; given back when dropped.
+final class StaticThreadBlock: @unchecked Sendable {
+  private static let shared = StaticTLS()
+  let storage: StaticTLS
+  /// Offset from the thread pointer, modulo 2^64.
+  let threadOffset: UInt64
+  private let size: UInt64
+
+  init(size: UInt64, alignment: UInt64) throws(LinkError) {
+    storage = StaticThreadBlock.shared
+    self.size = size
+    threadOffset = try storage.allocate(size, alignment: alignment)
+  }
+
+  deinit { storage.release(threadOffset, size) }
+}
+
+extension MappedImage {
+  /// Gives the image its thread-local storage, before anything refers to it.
+  func makeThreadStorage() throws(LinkError) {
+    guard let template = headers.threadTemplate else { return }
+    if provider.entries.hasStaticTLS || usesFixedOffsets {
+      let block: StaticThreadBlock
+      do {
+        block = try StaticThreadBlock(size: template.size, alignment: template.alignment)
+      } catch {
+        throw LinkError(file: name, error.reason)
+      }
+      threadBlock = block
+      if let module = block.storage.module {
+        provider.threadStorage = .fixed(
+          module: module.id, offset: module.offset &+ (block.threadOffset &- block.storage.base),
+          threadOffset: block.threadOffset)
+      } else {
+        provider.threadStorage = .fixed(module: 0, offset: 0, threadOffset: block.threadOffset)
+      }
+      return
+    }
+    let module = try ThreadLocalModule(
+      name: name, size: template.size, alignment: template.alignment,
+      skew: template.address & (template.alignment - 1),
+      image: AddressRange(start: address(template.address), size: template.fileSize))
+    threadModule = module
+    provider.threadStorage = .module(id: module.id)
+  }
+
+  /// Whether a relocation asks for an offset from the thread pointer of a variable of its own.
+  private var usesFixedOffsets: Bool {
+    for table in [provider.entries.relocations, provider.entries.jumpSlots] where !table.isEmpty {
+      guard let start = provider.view.pointer(table.address, table.size) else { continue }
+      for index in 0..<Int(table.size / 24) {
+        let entry = (start + index * 24).loadUnaligned(as: Elf64_Rela.self)
+        guard entry.type == X86_64.Dynamic.threadOffset else { continue }
+        if entry.symbol == 0 { return true }
+        if let symbol = provider.lookup.symbol(UInt32(entry.symbol)), symbol.st_shndx != 0 {
+          return true
+        }
+      }
+    }
+    return false
+  }
+
+  /// Gives all threads the first bytes of variables at fixed offsets, after relocation.
+  func initialiseThreads() throws(LinkError) {
+    guard let block = threadBlock, let template = headers.threadTemplate,
+      let start = address(template.address).pointer
+    else { return }
+    do {
+      try block.storage.initialise(
+        block.threadOffset,
+        UnsafeRawBufferPointer(start: start, count: Int(template.fileSize)))
+    } catch {
+      throw LinkError(file: name, error.reason)
+    }
+  }
+}

@@ -1,0 +1,123 @@
+// One shared object in memory, from the moment it is mapped to the moment it is unmapped. What is done to
+// it on the way (relocation, registration with the unwinder, thread-local storage) hangs on it and goes
+// with it: dropping the image is what undoes a load.
+internal import CLoaderSupport
+
+/// A shared object or executable that is mapped.
+package final class MappedImage: @unchecked Sendable {
+  package let name: String
+  package let headers: ImageHeaders
+  package let mapping: any ImageMapping
+  package let provider: SymbolProvider
+  package let options: ImageOptions
+  package let identity: ImageSource.FileIdentity?
+  /// Where its references are looked up, in order.
+  package var scopes: [Scope] = []
+  // What keeps others usable: withdrawn before the memory goes.
+  var threadModule: ThreadLocalModule?
+  var threadBlock: StaticThreadBlock?
+  var unwindRegistration: UnwindRegistration?
+  var lazyTable: LazyTable?
+  var descriptors: ThreadLocalDescriptors?
+
+  /// Maps an image and opens its tables.
+  ///
+  /// - Throws: `LinkError`; nothing stays mapped then.
+  package init(_ source: ImageSource, _ headers: ImageHeaders, by mapper: any Mapper, _ options: ImageOptions)
+    throws(LinkError)
+  {
+    name = source.name
+    identity = source.identity
+    self.headers = headers
+    self.options = options
+    for segment in headers.segments where segment.access.contains([.write, .execute]) {
+      throw LinkError(
+        file: source.name,
+        .unsupported(
+          what: "a segment that is writable and executable",
+          help: "link it without -z rwx, --omagic or writable code sections"))
+    }
+    if headers.wantsExecutableStack {
+      throw LinkError(
+        file: source.name,
+        .unsupported(what: "an executable stack", help: "link it with -z noexecstack"))
+    }
+    guard let dynamic = headers.dynamic else {
+      throw LinkError(
+        file: source.name,
+        .unsupported(what: "no dynamic section", help: "link it with -shared"))
+    }
+    let request = MappingRequest(
+      source: source, size: headers.size, alignment: headers.alignment,
+      fixedAddress: headers.kind == .executable ? Address(headers.base) : nil,
+      segments: headers.segments,
+      readOnlyAfterRelocation: headers.readOnlyAfterRelocation,
+      relocatesText: options.textRelocations == .allowed
+        && (try MappedImage.relocatesText(source, headers, dynamic)))
+    mapping = try mapper.map(request)
+    let start = mapping.range.start
+    provider = try SymbolProvider(
+      dynamic, SegmentView(headers, mappedAt: start), name: source.name,
+      bias: start.value &- headers.base, range: mapping.range, isHost: false)
+    if provider.entries.relocatesText, options.textRelocations == .refused {
+      throw LinkError(
+        file: source.name,
+        .unsupported(what: "text relocations (DT_TEXTREL)", help: "compile it with -fPIC"))
+    }
+  }
+
+  /// Whether the dynamic section asks for relocation of text: read before mapping, since it decides how.
+  private static func relocatesText(
+    _ source: ImageSource, _ headers: ImageHeaders, _ dynamic: Range<UInt64>
+  ) throws(LinkError) -> Bool {
+    let count = Int(dynamic.upperBound - dynamic.lowerBound)
+    for segment in headers.segments {
+      let offset = dynamic.lowerBound &- headers.base &- segment.offset
+      guard offset < segment.fileSize, UInt64(count) <= segment.fileSize - offset else { continue }
+      let at = segment.fileOffset + offset
+      func asks(_ bytes: UnsafeRawPointer) -> Bool {
+        for index in 0..<(count / 16) {
+          let entry = (bytes + index * 16).loadUnaligned(as: Elf64_Dyn.self)
+          if entry.d_tag == 0 { return false }
+          if entry.d_tag == Int64(DT_TEXTREL) { return true }
+          if entry.d_tag == Int64(DT_FLAGS) && entry.d_un.d_val & UInt64(DF_TEXTREL) != 0 {
+            return true
+          }
+        }
+        return false
+      }
+      if let bytes = source.borrow(at: at, count: count) { return asks(bytes) }
+      let copy = try FileContents(filling: count) { (place) throws(LinkError) in
+        try source.read(at: at, into: place, count: count)
+      }
+      return asks(copy.base)
+    }
+    return false
+  }
+
+  /// The run-time address of a virtual one.
+  @inline(__always)
+  package func address(_ virtual: UInt64) -> Address { Address(provider.bias &+ virtual) }
+
+  package var bindsLazily: Bool { options.binding == .lazy && !provider.entries.bindsNow }
+}
+
+/// How one image is to be loaded.
+public struct ImageOptions: Sendable {
+  public enum Binding: Sendable {
+    /// Every function is bound before the image's code runs (Linux: `RTLD_NOW`).
+    case now
+    /// Functions are bound when they are first called, unless the image asks otherwise (`RTLD_LAZY`).
+    case lazy
+  }
+
+  public enum TextRelocations: Sendable { case refused, allowed }
+
+  public var binding: Binding = .now
+  /// What to do with relocations in code (gABI: DT_TEXTREL).
+  public var textRelocations: TextRelocations = .allowed
+  /// What sees, and may change, every relocation and binding.
+  public var observer: LinkObserver?
+
+  public init() {}
+}

@@ -1,0 +1,142 @@
+// From a symbol of an image to the definition it means: locality, scope, version, uniqueness, IFUNC and
+// interposition, in ld.so's order. One answer per symbol of an image is kept, so that a symbol with ten
+// relocations is looked up once.
+internal import CLoaderSupport
+internal import Synchronization
+
+/// What a reference means.
+struct Binding {
+  var address: UInt64
+  /// nil: an undefined weak symbol, or an address an observer gave.
+  var provider: SymbolProvider?
+  var symbol: Elf64_Sym
+  /// The address is that of an IFUNC's resolver, which cannot run yet.
+  var isUnresolvedIndirect = false
+}
+
+extension MappedImage {
+  /// Looks up the definition that symbol `index` of this image means.
+  ///
+  /// - Parameter isForCall: of a JUMP_SLOT or thread-local relocation.
+  /// - Returns: nil when nobody defines it and it is not weak.
+  /// - Throws: `LinkError.malformed` for an index or a name outside its table.
+  func bind(_ index: UInt32, isForCall: Bool, isLazy: Bool = false, isCopy: Bool = false)
+    throws(LinkError) -> Binding?
+  {
+    let lookup = provider.lookup
+    guard let symbol = lookup.symbol(index) else {
+      throw LinkError(
+        file: name,
+        .malformed(
+          structure: "relocation", offset: UInt64(index),
+          detail: "symbol \(index) lies outside the symbol table"))
+    }
+    let visibility = symbol.visibility
+    if symbol.binding == UInt8(STB_LOCAL) || visibility == UInt8(STV_HIDDEN)
+      || visibility == UInt8(STV_INTERNAL)
+      || (visibility == UInt8(STV_PROTECTED) && symbol.st_shndx != 0)
+    {
+      return resolve(FoundSymbol(provider: provider, index: index, symbol: symbol))
+    }
+    guard let text = lookup.name(of: symbol) else {
+      throw LinkError(
+        file: name,
+        .malformed(
+          structure: "symbol \(index)", offset: UInt64(symbol.st_name),
+          detail: "its name leaves the string table"))
+    }
+    var request = LookupRequest(SymbolName(text), version: lookup.version(of: index))
+    request.isForCall = isForCall
+    var binding = find(request, isCopy: isCopy).map { resolve($0) }
+    if options.observer?.binding != nil || isLazy && options.observer?.lazyCall != nil {
+      observe(&binding, symbol, text, request, isLazy)
+    }
+    if binding == nil, symbol.isWeakBinding {
+      return Binding(address: 0, provider: nil, symbol: symbol)
+    }
+    return binding
+  }
+
+  private func find(_ request: LookupRequest, isCopy: Bool) -> FoundSymbol? {
+    var found: FoundSymbol?
+    // gABI, DT_SYMBOLIC: the image's own symbols first.
+    if provider.entries.isSymbolic, !isCopy {
+      let own = provider.lookup.find(request)
+      if own != 0, let symbol = provider.lookup.symbol(own) {
+        found = FoundSymbol(provider: provider, index: own, symbol: symbol)
+      }
+    }
+    for scope in scopes where found == nil {
+      found = scope.find(request, except: isCopy ? provider : nil)
+    }
+    if let found, found.symbol.binding == 10 {  // STB_GNU_UNIQUE
+      return UniqueSymbols.definition(for: found, request)
+    }
+    return found
+  }
+
+  private func resolve(_ found: FoundSymbol) -> Binding {
+    var address = found.address
+    if found.symbol.type == UInt8(STT_GNU_IFUNC), found.symbol.st_shndx != 0 {
+      guard found.provider.isRelocated else {
+        return Binding(
+          address: address, provider: found.provider, symbol: found.symbol,
+          isUnresolvedIndirect: true)
+      }
+      if found.provider.view.isExecutable(found.symbol.st_value) {
+        address = found.provider.resolved(address, by: LinkedCode.resolve)
+      }
+    }
+    if found.provider.isHost { address = Interposition.replacement(of: address) }
+    return Binding(address: address, provider: found.provider, symbol: found.symbol)
+  }
+
+  private func observe(
+    _ binding: inout Binding?, _ symbol: Elf64_Sym, _ text: NameView, _ request: LookupRequest,
+    _ isLazy: Bool
+  ) {
+    let event = BindingEvent(
+      image: name, symbol: text.string, version: request.version?.text ?? "",
+      provider: binding?.provider?.name ?? "", address: Address(binding?.address ?? 0),
+      isLazy: isLazy)
+    let answer =
+      isLazy
+      ? options.observer?.lazyCall?(event) ?? options.observer?.binding?(event)
+      : options.observer?.binding?(event)
+    if let answer {
+      binding = Binding(address: answer.value, provider: nil, symbol: symbol)
+    }
+  }
+}
+
+/// Symbols of which the process has one, whoever defines them (GNU: STB_GNU_UNIQUE). A library of the
+/// process that has it wins; among ours the first that was bound. Ours never pin an image: a definition
+/// that is unmapped gives its name free.
+enum UniqueSymbols {
+  private struct Key: Hashable {
+    var name: String
+    var version: String
+  }
+
+  private struct Entry {
+    weak var provider: SymbolProvider?
+    var index: UInt32
+  }
+
+  private static let table = Mutex<[Key: Entry]>([:])
+
+  static func definition(for found: FoundSymbol, _ request: LookupRequest) -> FoundSymbol {
+    let key = Key(
+      name: request.name.view.string, version: request.version?.text ?? "")
+    return table.withLock { table in
+      if let known = table[key], let provider = known.provider,
+        let symbol = provider.lookup.symbol(known.index)
+      {
+        return FoundSymbol(provider: provider, index: known.index, symbol: symbol)
+      }
+      let chosen = found.provider.isHost ? found : HostUnique.definition(request) ?? found
+      table[key] = Entry(provider: chosen.provider, index: chosen.index)
+      return chosen
+    }
+  }
+}
