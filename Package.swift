@@ -57,7 +57,8 @@ let package = Package(
       swiftSettings: swiftSettings),
     .target(name: "TestFixtures", path: "Tests/TestFixtures", swiftSettings: swiftSettings),
     .testTarget(
-      name: "LoaderEngineTests", dependencies: ["LoaderEngine", "TestFixtures"],
+      name: "LoaderEngineTests",
+      dependencies: ["LoaderEngine", "CLoaderSupport", "TestFixtures"],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "HotLinkTests", dependencies: ["HotLink", "LoaderEngine", "TestFixtures"],

@@ -42,9 +42,6 @@ uint64_t hl_lazy_dispatch(uint64_t token) {
 
 const void *hl_lazy_entry_address(void) { return hl_lazy_entry; }
 
-extern const char hl_tls_descriptor_entry[];
-const void *hl_tls_descriptor(void) { return hl_tls_descriptor_entry; }
-
 static hl_plt_resolver resolve_plt;
 
 void hl_set_plt_resolver(hl_plt_resolver resolver) { resolve_plt = resolver; }

@@ -76,19 +76,5 @@ hl_lazy_entry:
         jmp     *%r11
         .cfi_endproc
         .size   hl_lazy_entry, .-hl_lazy_entry
-
-// TLS descriptor of a variable in the static block: the offset stands in the descriptor's second
-// word. Preserves every register but rax (psABI, TLS descriptors).
-        .globl  hl_tls_descriptor_entry
-        .hidden hl_tls_descriptor_entry
-        .type   hl_tls_descriptor_entry, @function
-        .balign 16
-hl_tls_descriptor_entry:
-        .cfi_startproc
-        endbr64
-        movq    8(%rax), %rax
-        ret
-        .cfi_endproc
-        .size   hl_tls_descriptor_entry, .-hl_tls_descriptor_entry
         .section .note.GNU-stack,"",@progbits
 #endif

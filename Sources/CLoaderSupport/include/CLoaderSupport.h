@@ -59,11 +59,56 @@ typedef struct {
 } hl_thread_variable;
 // Returns 0 or errno.
 int hl_host_tls(const void *address, hl_thread_variable *variable);
-// The resolver of a TLS descriptor whose second word is an offset from the thread pointer.
-const void *hl_tls_descriptor(void);
 // Bytes that threads started from now on begin with, and the calling thread at once.
 // Linux/glibc: a new thread copies its static TLS from the image's PT_TLS. Returns 0 or errno.
 int hl_static_tls_initialise(size_t offset, const void *bytes, size_t count);
+
+// ---- dynamic TLS for images that we load (psABI: general and local dynamic, TLS descriptors) ----
+// What R_X86_64_DTPMOD64 and R_X86_64_DTPOFF64 fill in; also the argument of a dynamic descriptor.
+typedef struct {
+  uint64_t module, offset;
+} hl_tls_index;
+typedef struct {
+  const char *name;     // for messages; copied
+  uint64_t size;        // p_memsz
+  uint64_t alignment;   // p_align, a power of two
+  uint64_t skew;        // p_vaddr modulo p_align
+  const void *image;    // first bytes; read when a thread first touches the module
+  uint64_t image_size;  // p_filesz
+} hl_tls_module;
+#define HL_TLS_MOST_ALIGNMENT (1ull << 20)
+#define HL_TLS_MOST_BYTES (1ull << 31)
+// A module id that no other module ever had; never one of the process's own loader. Returns 0 or
+// errno: EINVAL for facts that do not hold.
+int hl_tls_module_create(const hl_tls_module *facts, uint64_t *id);
+// Frees the blocks of all threads. No thread may be using the module; one that does later ends the
+// process with a message that names it.
+void hl_tls_module_drop(uint64_t id);
+// Threads that have a block of the module.
+size_t hl_tls_blocks(uint64_t id);
+// `__tls_get_addr`: the calling thread's variable, for ids of ours and of the process's own loader.
+// Keeps errno. First touch allocates, so like glibc's it is not async-signal-safe then.
+void *hl_tls_get_addr(const hl_tls_index *index);
+const void *hl_tls_get_addr_entry(void);
+// Resolvers of TLS descriptors, by what the descriptor's second word is:
+const void *hl_tls_descriptor(void);            // an offset from the thread pointer
+const void *hl_tls_descriptor_dynamic(void);    // the address of an hl_tls_index
+const void *hl_tls_descriptor_undefined(void);  // the address the variable shall have (weak: addend)
+
+// ---- destructors of thread_local objects in images that we load ----
+// The addresses of an image, whose destructors are counted.
+typedef struct hl_exit_range hl_exit_range;
+// NULL without memory.
+hl_exit_range *hl_exit_range_create(uintptr_t low, uintptr_t high);
+// Destructors that wait for their threads to end.
+size_t hl_exit_range_pending(hl_exit_range *range);
+// Ends the range and calls release(owner), which may be NULL: at once, or on the thread that runs the
+// last pending destructor, after it. Returns whether it was at once.
+int hl_exit_range_close(hl_exit_range *range, void (*release)(void *owner), void *owner);
+// `__cxa_thread_atexit`, `__cxa_thread_atexit_impl` (Itanium C++ ABI, 3.3.6): glibc's, which calls at
+// thread exit in reverse order; counted if `dso_handle` lies in a range.
+int hl_cxa_thread_atexit(void (*destructor)(void *), void *object, void *dso_handle);
+const void *hl_cxa_thread_atexit_entry(void);
 
 // ---- registers and stacks ----
 // Calls visit(context, lowest, highest) with the part of the calling thread's stack in use, after

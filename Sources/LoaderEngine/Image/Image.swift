@@ -1,0 +1,171 @@
+// What a caller holds of a loaded image. As long as it, or a symbol of it, is held, the image stays mapped;
+// dropping the last one runs its finalisers and unmaps it. Linux: dlsym(3), dlclose(3), dladdr(3).
+public import SystemPackage
+internal import CLoaderSupport
+
+/// A loaded shared object or executable.
+public final class Image: Sendable {
+  package let group: ImageGroup
+  package let mapped: MappedImage
+
+  package init(_ mapped: MappedImage, of group: ImageGroup) {
+    self.group = group
+    self.mapped = mapped
+  }
+
+  /// The path it was loaded from, or the name it was given.
+  public var name: String { mapped.name }
+  /// ELF: DT_SONAME.
+  public var soname: String? { mapped.provider.soname?.string }
+  /// Where it runs.
+  public var range: AddressRange { mapped.mapping.range }
+  /// Run-time address of the entry point; nil for one without (ELF: `e_entry`).
+  public var entry: Address? {
+    mapped.headers.entry == 0 ? nil : mapped.address(mapped.headers.entry)
+  }
+  /// Bytes that the kernel backs by huge pages, as far as known.
+  public var hugePageBytes: UInt64 { mapped.mapping.hugePageBytes }
+  /// Relocations applied to the whole group it was loaded with.
+  public var relocationCount: Int { group.relocationCount }
+
+  /// A symbol of this image or of what it was loaded with (Linux: `dlsym`, `dlvsym`).
+  ///
+  /// - Parameters:
+  ///   - version: nil: the default version.
+  ///   - type: a `@convention(c)` function type, or an unsafe pointer type for data.
+  /// - Throws: `LinkError.undefined`.
+  public func symbol<Value>(
+    _ name: String, version: String? = nil, as type: Value.Type = Value.self
+  ) throws(LinkError) -> Symbol<Value> {
+    guard let address = address(of: name, version: version) else {
+      throw LinkError(
+        file: self.name,
+        .undefined([LinkError.UndefinedSymbol(name: name, sites: [], references: 1)]))
+    }
+    return Symbol(address, in: self)
+  }
+
+  /// Where a symbol is, without a hold on the image; nil when nobody defines it. A thread-local
+  /// variable's address is the calling thread's.
+  public func address(of name: String, version: String? = nil) -> Address? {
+    var copy = name
+    return copy.withUTF8 { bytes in
+      guard let base = bytes.baseAddress else { return nil }
+      return find(SymbolName(NameView(base: base, count: bytes.count)), version: version)
+    }
+  }
+
+  /// The same for a name whose length and hash are known.
+  package func find(_ name: SymbolName, version: String? = nil) -> Address? {
+    var request = LookupRequest(name)
+    request.takesNewest = true
+    guard let version else {
+      return group.localScope.find(request).flatMap { Image.address(of: $0) }
+    }
+    var copy = version
+    return copy.withUTF8 { bytes -> Address? in
+      guard let base = bytes.baseAddress else { return nil }
+      let view = NameView(base: base, count: bytes.count)
+      let hash = SymbolName(base: base, count: bytes.count, hash: 0).sysvHash
+      request.version = SymbolVersion(
+        name: view.base, count: UInt32(view.count), hash: hash, isExact: true, isDefined: false)
+      return group.localScope.find(request).flatMap { Image.address(of: $0) }
+    }
+  }
+
+  private static func address(of found: FoundSymbol) -> Address? {
+    switch found.symbol.type {
+    case UInt8(STT_GNU_IFUNC):
+      return Address(found.provider.resolved(found.address, by: LinkedCode.resolve))
+    case UInt8(STT_TLS):
+      return found.provider.threadStorage.address(offset: found.symbol.st_value)
+    default: return Address(found.address)
+    }
+  }
+
+  /// A symbol that an image defines for others.
+  public struct Export: Hashable, Sendable {
+    public var name: String
+    /// Empty when the image has no versions.
+    public var version: String
+    public var isDefaultVersion: Bool
+    public var address: Address
+    /// Size in bytes.
+    public var size: UInt64
+    /// The gABI's number of its type (`STT_FUNC` …).
+    public var type: UInt8
+    public var isWeak: Bool
+  }
+
+  /// What the image defines for others, in the order of its hash table.
+  public var exports: [Export] {
+    var found: [Export] = []
+    let lookup = mapped.provider.lookup
+    lookup.forEachExported { index, symbol in
+      guard let text = lookup.name(of: symbol), symbol.visibility != UInt8(STV_HIDDEN) else {
+        return
+      }
+      let version = lookup.version(of: index)
+      found.append(
+        Export(
+          name: text.string, version: version?.text ?? "",
+          isDefaultVersion: !lookup.isHidden(index),
+          address: Address(mapped.provider.address(of: symbol)), size: symbol.st_size,
+          type: symbol.type, isWeak: symbol.isWeakBinding))
+    }
+    return found
+  }
+
+  /// The symbol an address of this image belongs to, and the distance from its start (Linux: `dladdr`);
+  /// nil when no symbol holds it.
+  public func symbol(at address: Address) -> (name: String, offset: UInt64)? {
+    guard range.contains(address) else { return nil }
+    return mapped.provider.symbol(at: address)
+  }
+}
+
+/// A symbol of an image, which it keeps mapped.
+public struct Symbol<Value>: Sendable {
+  public let image: Image
+  public let address: Address
+
+  init(_ address: Address, in image: Image) {
+    self.image = image
+    self.address = address
+  }
+
+  /// The symbol as a value of its type: a function to call, a pointer to read. It must not outlive the
+  /// image.
+  public var value: Value {
+    precondition(MemoryLayout<Value>.size == 8, "not a C function pointer or pointer type")
+    // Sound: the caller names the type that the symbol has in its source.
+    return unsafeBitCast(address.value, to: Value.self)
+  }
+}
+
+extension SymbolProvider {
+  /// The symbol an address belongs to: the nearest one at or below it that is not over before it.
+  package func symbol(at address: Address) -> (name: String, offset: UInt64)? {
+    var best: Elf64_Sym?
+    let wanted = address.value &- bias
+    lookup.forEachExported { _, symbol in
+      guard symbol.st_shndx != 0xFFF1, symbol.type != UInt8(STT_TLS), symbol.st_value <= wanted,
+        symbol.st_size == 0 || wanted - symbol.st_value < symbol.st_size
+      else { return }
+      if best.map({ $0.st_value < symbol.st_value }) ?? true { best = symbol }
+    }
+    guard let best, let text = lookup.name(of: best) else { return nil }
+    return (text.string, wanted - best.st_value)
+  }
+}
+
+extension ThreadStorage {
+  /// Where the calling thread has a variable.
+  func address(offset: UInt64) -> Address? {
+    switch self {
+    case .none: nil
+    case .module(let id), .host(let id): ThreadLocalModule.address(module: id, offset: offset)
+    case .fixed(_, _, let start): Address(hl_thread_pointer()) &+ (start &+ offset)
+    }
+  }
+}
