@@ -16,6 +16,8 @@ void *hl_map_fixed_noreplace(void *address, size_t length, int protection, int f
                              off_t offset);
 int hl_populate(void *address, size_t length, int write);
 void hl_name_mapping(void *address, size_t length, const char *name);
+// Puts writable huge pages of 2 MiB over what is mapped there. Returns 0, or errno and nothing changed.
+int hl_map_huge(void *address, size_t length);
 int hl_sync_cores(void);
 int hl_gettid(void);
 // Names the calling thread, at most 15 bytes (Linux: pthread_setname_np).
