@@ -56,9 +56,13 @@ let package = Package(
       ],
       swiftSettings: swiftSettings),
     .target(name: "TestFixtures", path: "Tests/TestFixtures", swiftSettings: swiftSettings),
+    // Without package access: what a caller of the library can do.
+    .target(
+      name: "CallersMapper", dependencies: ["LoaderEngine"], path: "Tests/CallersMapper",
+      packageAccess: false, swiftSettings: swiftSettings),
     .testTarget(
       name: "LoaderEngineTests",
-      dependencies: ["LoaderEngine", "CLoaderSupport", "TestFixtures"],
+      dependencies: ["LoaderEngine", "CLoaderSupport", "TestFixtures", "CallersMapper"],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "HotLinkTests", dependencies: ["HotLink", "LoaderEngine", "TestFixtures"],

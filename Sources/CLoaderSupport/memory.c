@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "CLoaderSupport.h"
 #include <errno.h>
+#include <linux/mman.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,21 @@ void hl_name_mapping(void *address, size_t length, const char *name) {
 #define PR_SET_VMA_ANON_NAME 0
 #endif
   (void)prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, address, length, name);  // best effort, 5.17+
+}
+
+int hl_map_huge(void *address, size_t length) {
+  // Set aside elsewhere first: a failing MAP_FIXED may already have unmapped what was there.
+  void *fresh = mmap(NULL, length, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | (21 << MAP_HUGE_SHIFT), -1, 0);
+  if (fresh == MAP_FAILED) return errno;
+  if (mremap(fresh, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, address) != MAP_FAILED)
+    return 0;
+  int error = errno;  // kernels before 5.16 do not move huge pages
+  munmap(fresh, length);
+  // Ours again, should the target be gone; where it is not, this changes nothing.
+  (void)hl_map_fixed_noreplace(address, length, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return error;
 }
 
 // Code that reuses an address may still sit decoded in another core's pipeline.

@@ -122,3 +122,5 @@ int hl_host_tls(const void *address, hl_thread_variable *variable) {
   variable->is_static = (int64_t)(intptr_t)other == variable->thread_offset;
   return 0;
 }
+
+const void *hl_thread_pointer(void) { return __builtin_thread_pointer(); }

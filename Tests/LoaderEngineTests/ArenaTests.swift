@@ -10,7 +10,11 @@ struct Mapping {
   var path: String
 
   static func all() throws -> [Mapping] {
-    let text = try String(contentsOfFile: "/proc/self/maps", encoding: .utf8)
+    // Foundation stops at the first short read, which for this file is the first page.
+    let file = try FileHandle(forReadingFrom: URL(filePath: "/proc/self/maps"))
+    var data = Data()
+    while let part = try file.read(upToCount: 1 << 20), !part.isEmpty { data += part }
+    let text = String(decoding: data, as: UTF8.self)
     return text.split(separator: "\n").compactMap { line in
       let fields = line.split(separator: " ", maxSplits: 5, omittingEmptySubsequences: true)
       let bounds = fields[0].split(separator: "-").compactMap { UInt64($0, radix: 16) }

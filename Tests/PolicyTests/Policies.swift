@@ -138,6 +138,7 @@ enum Policy: String, CaseIterable {
     ("Sources/LoaderEngine/Symbols/SymbolTable.swift", "chunks shared between generations"),
     ("Sources/LoaderEngine/ELF/Bytes.swift", "the one reader of untrusted bytes"),
     ("Sources/LoaderEngine/ELF/FileContents.swift", "owns them"),
+    ("Sources/LoaderEngine/ELF/ImageSource.swift", "copies them to where they are mapped"),
     ("Sources/LoaderEngine/Relocation/RelocationRow.swift", "a field writes itself"),
     ("Sources/LoaderEngine/Architecture/", "stubs are instruction bytes"),
     ("Sources/HotLink/State/Carry.swift", "compares and writes variables at the safe point"),

@@ -16,6 +16,8 @@ void *hl_map_fixed_noreplace(void *address, size_t length, int protection, int f
                              off_t offset);
 int hl_populate(void *address, size_t length, int write);
 void hl_name_mapping(void *address, size_t length, const char *name);
+// Puts writable huge pages of 2 MiB over what is mapped there. Returns 0, or errno and nothing changed.
+int hl_map_huge(void *address, size_t length);
 int hl_sync_cores(void);
 int hl_gettid(void);
 // Names the calling thread, at most 15 bytes (Linux: pthread_setname_np).
@@ -47,6 +49,8 @@ void hl_lazy_prepare(void);
 #ifndef HL_STATIC_TLS_BYTES
 #define HL_STATIC_TLS_BYTES 16384
 #endif
+// The calling thread's thread pointer (psABI: %fs:0).
+const void *hl_thread_pointer(void);
 // Offset of the block from the thread pointer (negative on x86-64).
 int64_t hl_static_tls_offset(void);
 // Module id and offset of the block, for __tls_get_addr. Returns 0 when they were found.

@@ -122,7 +122,7 @@ public final class ImageSource: Sendable {
 
   /// The bytes themselves, where they are in memory; nil when they must be read, or do not exist.
   /// Valid as long as the source.
-  package func borrow(at offset: UInt64, count: Int) -> UnsafeRawPointer? {
+  public func borrow(at offset: UInt64, count: Int) -> UnsafeRawPointer? {
     guard count >= 0, offset <= size, UInt64(count) <= size - offset else { return nil }
     switch storage {
     case .contents(let contents): return contents.base + Int(start + offset)
@@ -132,7 +132,7 @@ public final class ImageSource: Sendable {
   }
 
   /// What mmap(2) takes: the descriptor, and where in its file the image begins; nil for memory.
-  package var mappable: (descriptor: Int32, start: UInt64)? {
+  public var mappable: (descriptor: Int32, start: UInt64)? {
     if case .descriptor(let descriptor) = storage { return (descriptor, start) }
     return nil
   }
@@ -140,7 +140,7 @@ public final class ImageSource: Sendable {
   /// Copies `count` bytes from `offset` to `place`.
   ///
   /// - Throws: `LinkError` when they are not there, or cannot be read.
-  package func read(at offset: UInt64, into place: UnsafeMutableRawPointer, count: Int)
+  public func read(at offset: UInt64, into place: UnsafeMutableRawPointer, count: Int)
     throws(LinkError)
   {
     guard count > 0 else { return }

@@ -14,6 +14,9 @@ package final class ArgumentVector: @unchecked Sendable {
     pointers[arguments.count] = nil
   }
 
+  /// What the process was started with.
+  package static let ofProcess = ArgumentVector(CommandLine.arguments)
+
   deinit {
     for index in 0..<Int(count) { free(pointers[index]) }
     pointers.deallocate()

@@ -62,7 +62,12 @@ package final class ThreadLocalModule: Sendable {
 
   /// The calling thread's variable at an offset in its block, which is made if need be.
   package func address(offset: UInt64) -> Address {
-    var index = hl_tls_index(module: id, offset: offset)
+    ThreadLocalModule.address(module: id, offset: offset)
+  }
+
+  /// The same for any module, ours or the process's.
+  package static func address(module: UInt64, offset: UInt64) -> Address {
+    var index = hl_tls_index(module: module, offset: offset)
     return hl_tls_get_addr(&index).map { Address(UnsafeRawPointer($0)) } ?? Address(0)
   }
 }

@@ -203,6 +203,7 @@ struct DynamicRelocation {
           addend: addend))
       return nil
     }
+    if found.address == ThreadExitLedger.register.value { try image.noteThreadExits() }
     let index = entry.symbol
     if answers.isEmpty {
       answers = [UInt64?](repeating: nil, count: min(Int(provider.lookup.symbolLimit), 1 << 16))

@@ -73,7 +73,7 @@ public final class Image: Sendable {
     }
   }
 
-  private static func address(of found: FoundSymbol) -> Address? {
+  static func address(of found: FoundSymbol) -> Address? {
     switch found.symbol.type {
     case UInt8(STT_GNU_IFUNC):
       return Address(found.provider.resolved(found.address, by: LinkedCode.resolve))

@@ -58,6 +58,7 @@ final class LazyTable: @unchecked Sendable {
     guard let found, found.address != 0 else {
       return hopeless(entry, image.symbolName(entry))
     }
+    if found.address == ThreadExitLedger.register.value { try? image.noteThreadExits() }
     let target = found.address &+ UInt64(bitPattern: entry.r_addend)
     // One aligned store: whoever comes at the same time writes the same word.
     place.storeBytes(of: target, as: UInt64.self)

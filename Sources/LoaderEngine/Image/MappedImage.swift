@@ -18,6 +18,7 @@ package final class MappedImage: @unchecked Sendable {
   var threadBlock: StaticThreadBlock?
   var unwindRegistration: UnwindRegistration?
   var lazyTable: LazyTable?
+  private var ledger: ThreadExitLedger?
   var descriptors: ThreadLocalDescriptors?
 
   /// Maps an image and opens its tables.
@@ -93,6 +94,17 @@ package final class MappedImage: @unchecked Sendable {
       return asks(copy.base)
     }
     return false
+  }
+
+  /// The image's code registers destructors for threads' ends.
+  func noteThreadExits() throws(LinkError) {
+    if ledger == nil { ledger = try ThreadExitLedger(mapping.range) }
+  }
+
+  /// Withdraws the image from who knows it. What still owes a thread a destructor keeps `owner`.
+  func handOver(to owner: AnyObject) {
+    ledger?.handOver(owner)
+    ledger = nil
   }
 
   /// The run-time address of a virtual one.

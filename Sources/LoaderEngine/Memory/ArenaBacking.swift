@@ -22,8 +22,6 @@ package protocol ArenaBacking: AnyObject {
   func reopen(_ range: AddressRange) throws(LinkError)
 }
 
-private let pageSize: UInt64 = 4096
-
 private func pages(_ range: AddressRange) -> (UnsafeMutableRawPointer?, Int) {
   let low = range.start.value & ~(pageSize - 1)
   let high = aligned(range.end.value, to: pageSize)

@@ -137,6 +137,12 @@ package struct SymbolLookup: @unchecked Sendable, BitwiseCopyable {
     return version.hash == 0 ? nil : version
   }
 
+  /// Whether a definition is not the default one of its name.
+  package func isHidden(_ index: UInt32) -> Bool {
+    guard let indices, index < indexLimit else { return false }
+    return (indices + Int(index) * 2).loadUnaligned(as: UInt16.self) & 0x8000 != 0
+  }
+
   /// The index of the definition a request means, or 0.
   @inline(__always)
   package func find(_ request: LookupRequest) -> UInt32 {

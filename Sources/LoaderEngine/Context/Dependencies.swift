@@ -1,0 +1,187 @@
+// What an image needs, breadth-first: each DT_NEEDED becomes an image of the group, one that the context has
+// already, or one of the process. System libraries come from the process's own loader, never as a second
+// copy. Linux: ld.so(8).
+internal import SystemPackage
+
+/// Gathers the images of a load.
+struct Dependencies {
+  private enum Member {
+    case own(Int)
+    case existing(MappedImage, ImageGroup)
+    case host(SymbolProvider)
+  }
+
+  private let context: LinkContext
+  private let group: ImageGroup
+  private let options: ImageOptions
+  private var candidates: [ImageSource]
+  private var host = HostImages.current()
+  /// In the order of lookup.
+  private var members: [Member] = []
+
+  init(
+    _ context: LinkContext, _ group: ImageGroup, _ options: ImageOptions,
+    _ candidates: [ImageSource]
+  ) {
+    self.context = context
+    self.group = group
+    self.options = options
+    self.candidates = candidates
+  }
+
+  /// Everything the first image of the group needs, mapped.
+  ///
+  /// - Throws: `LinkError`: a library that is found nowhere, or cannot be mapped.
+  mutating func gather() throws(LinkError) {
+    members = [.own(0)]
+    var next = 0
+    while next < members.count {
+      let member = members[next]
+      next += 1
+      let provider = self.provider(member)
+      for index in 0..<provider.entries.needed.count {
+        guard let name = provider.neededName(index) else {
+          if provider.isHost { continue }
+          throw LinkError(
+            file: provider.name,
+            .malformed(
+              structure: "DT_NEEDED", offset: UInt64(provider.entries.needed[index]),
+              detail: "its name leaves the string table"))
+        }
+        try add(name, for: member, provider)
+      }
+    }
+  }
+
+  /// All images that references are looked up in, without those that every image sees anyway.
+  func localScope() -> Scope {
+    var providers: [SymbolProvider] = []
+    for member in members {
+      let provider = self.provider(member)
+      if provider.isHost, host.global.providers.contains(where: { $0 === provider }) { continue }
+      providers.append(provider)
+    }
+    return Scope(providers)
+  }
+
+  /// What the process's images see.
+  var globalScope: Scope { host.global }
+  /// Every image of the load, for the check of versions.
+  var providers: [SymbolProvider] { members.map { provider($0) } }
+
+  private func provider(_ member: Member) -> SymbolProvider {
+    switch member {
+    case .own(let index): group.images[index].provider
+    case .existing(let image, _): image.provider
+    case .host(let provider): provider
+    }
+  }
+
+  private mutating func add(_ name: NameView, for member: Member, _ needer: SymbolProvider)
+    throws(LinkError)
+  {
+    if let known = members.firstIndex(where: { provider($0).isNamed(name) }) {
+      return link(member, to: members[known])
+    }
+    if needer.isHost {
+      // What the process's loader did not need to load, we do not either.
+      if let provider = host.image(named: name) { members.append(.host(provider)) }
+      return
+    }
+    let found = try locate(name, needer)
+    link(member, to: found)
+    members.append(found)
+  }
+
+  private func link(_ member: Member, to other: Member) {
+    guard case .own(let from) = member, case .own(let to) = other, from != to else { return }
+    group.edges[from].append(to)
+  }
+
+  private mutating func locate(_ name: NameView, _ needer: SymbolProvider) throws(LinkError)
+    -> Member
+  {
+    if let index = try candidate(named: name) {
+      return try map(candidates.remove(at: index))
+    }
+    for existing in context.liveGroups {
+      for image in existing.images where image.provider.isNamed(name) {
+        return hold(image, of: existing)
+      }
+    }
+    if let provider = host.image(named: name) { return hold(provider) }
+    var search = LibrarySearch(name.string, needer, root: group.images[0].provider, context.options)
+    while let path = search.next() {
+      let source: ImageSource
+      do { source = try ImageSource(opening: path) } catch { continue }
+      if let known = known(source.identity) { return known }
+      do { return try map(source) } catch {
+        // A library for another machine is passed over, as ld.so does.
+        if case .otherMachine = error.reason { continue }
+        throw error
+      }
+    }
+    if context.options.opensSystemLibraries {
+      switch HostImages.open(name.string) {
+      case .success(let handle):
+        host = HostImages.current()
+        group.holds.append(handle)
+        if let provider = host.image(named: name) { return .host(provider) }
+      case .failure(let failure): search.note(failure.message)
+      }
+    }
+    throw LinkError(
+      file: needer.name, .missingLibrary(name: name.string, searched: search.tried))
+  }
+
+  private mutating func map(_ source: ImageSource) throws(LinkError) -> Member {
+    group.append(try Loader.map(source, kind: .sharedObject, options, context))
+    return .own(group.images.count - 1)
+  }
+
+  private func hold(_ image: MappedImage, of existing: ImageGroup) -> Member {
+    if !group.dependencies.contains(where: { $0 === existing }) {
+      group.dependencies.append(existing)
+    }
+    return .existing(image, existing)
+  }
+
+  private func hold(_ provider: SymbolProvider) -> Member {
+    if let handle = host.hold(provider) { group.holds.append(handle) }
+    return .host(provider)
+  }
+
+  /// The same file under another name.
+  private func known(_ identity: ImageSource.FileIdentity?) -> Member? {
+    guard let identity else { return nil }
+    if let index = group.images.firstIndex(where: { $0.identity == identity }) { return .own(index) }
+    for existing in context.liveGroups {
+      for image in existing.images where image.identity == identity {
+        return hold(image, of: existing)
+      }
+    }
+    return nil
+  }
+
+  private func candidate(named name: NameView) throws(LinkError) -> Int? {
+    let wanted = name.string
+    if let index = candidates.firstIndex(where: {
+      $0.name == wanted || $0.name.hasSuffix("/" + wanted)
+    }) {
+      return index
+    }
+    for (index, source) in candidates.enumerated() {
+      let headers = try ImageHeaders(source)
+      let contents = try source.contents()
+      guard let dynamic = headers.dynamic,
+        let provider = try? SymbolProvider(
+          dynamic, SegmentView(headers, in: contents), name: source.name, bias: 0,
+          range: AddressRange(start: Address(0), size: headers.size), isHost: false)
+      else { continue }
+      let isMatch = provider.soname.map { $0 == name } ?? false
+      withExtendedLifetime(contents) {}
+      if isMatch { return index }
+    }
+    return nil
+  }
+}

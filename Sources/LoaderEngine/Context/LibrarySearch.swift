@@ -1,0 +1,83 @@
+// Where a library that an image needs may lie: ld.so's order. The last places, ld.so.cache and the system
+// directories, are left to the process's own loader. Linux: ld.so(8); gABI, “Shared Object Dependencies”.
+internal import Glibc
+internal import SystemPackage
+
+/// The paths to try for a name, one after the other.
+struct LibrarySearch {
+  private var paths: [FilePath] = []
+  private var position = 0
+  /// What was tried, for the error.
+  private(set) var tried: [String] = []
+
+  init(
+    _ name: String, _ needer: SymbolProvider, root: SymbolProvider, _ options: LinkContext.Options
+  ) {
+    if name.contains("/") {
+      paths = [FilePath(LibrarySearch.expand(name, needer))]
+      return
+    }
+    var directories: [String] = []
+    // gABI: DT_RPATH counts where there is no DT_RUNPATH, also that of who loaded the needer.
+    if needer.runpath == nil {
+      for provider in [needer, root] where provider.runpath == nil {
+        directories += LibrarySearch.list(provider.rpath, provider)
+      }
+    }
+    if getuid() == geteuid(), let environment = getenv("LD_LIBRARY_PATH") {
+      directories += String(cString: environment).split(
+        whereSeparator: { $0 == ":" || $0 == ";" }
+      ).map(String.init)
+    }
+    directories += LibrarySearch.list(needer.runpath, needer)
+    let named = options.searchPath.map { $0.appending(name) }
+    paths = named
+    for directory in directories where !directory.isEmpty {
+      let path = FilePath(directory).appending(name)
+      if !paths.contains(path) { paths.append(path) }
+    }
+  }
+
+  /// The next path to try.
+  mutating func next() -> FilePath? {
+    guard position < paths.count else { return nil }
+    defer { position += 1 }
+    tried.append(paths[position].string)
+    return paths[position]
+  }
+
+  mutating func note(_ message: String) { tried.append(message) }
+
+  private static func list(_ paths: NameView?, _ provider: SymbolProvider) -> [String] {
+    guard let paths else { return [] }
+    return paths.string.split(separator: ":").map { expand(String($0), provider) }
+  }
+
+  /// $ORIGIN is the directory of the image; $LIB and $PLATFORM are this system's.
+  private static func expand(_ path: String, _ provider: SymbolProvider) -> String {
+    guard let dollar = path.firstIndex(of: "$") else { return path }
+    var rest = path[path.index(after: dollar)...]
+    let isBraced = rest.first == "{"
+    if isBraced { rest = rest.dropFirst() }
+    let values: [(String, String)] = [
+      ("ORIGIN", origin(of: provider)), ("LIB", "lib/x86_64-linux-gnu"), ("PLATFORM", "x86_64"),
+    ]
+    for (token, value) in values where rest.hasPrefix(token) {
+      var tail = rest.dropFirst(token.count)
+      if isBraced {
+        guard tail.first == "}" else { return path }
+        tail = tail.dropFirst()
+      }
+      return path[..<dollar] + value + expand(String(tail), provider)
+    }
+    return path
+  }
+
+  private static func origin(of provider: SymbolProvider) -> String {
+    let path = FilePath(provider.name)
+    if path.isAbsolute { return path.removingLastComponent().string }
+    guard let here = getcwd(nil, 0) else { return "." }
+    defer { free(here) }
+    return FilePath(String(cString: here)).pushing(path).removingLastComponent().string
+  }
+}

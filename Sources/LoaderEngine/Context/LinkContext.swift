@@ -1,0 +1,135 @@
+// A namespace of loaded images: what one context loads, another does not see. It decides where a library that
+// an image needs comes from: from this context, from the process, or from a file.
+public import SystemPackage
+internal import Synchronization
+
+/// An isolated set of loaded images.
+public final class LinkContext: Sendable {
+  public struct Options: Sendable {
+    /// Gives images their memory.
+    public var mapper: any Mapper
+    /// How images are loaded unless a load says otherwise.
+    public var image = ImageOptions()
+    /// Directories searched for libraries before the process's own search path.
+    public var searchPath: [FilePath] = []
+    /// What initialisers get as argv; nil: what the process was started with.
+    public var arguments: [String]?
+    /// Whether initialisers and finalisers run.
+    public var runsInitialisers = true
+    /// Libraries that images need and that are not loaded yet: opened by the process's own loader
+    /// when they lie in a system directory. Otherwise an error.
+    public var opensSystemLibraries = true
+
+    public init(mapper: any Mapper = DefaultMapper.shared) { self.mapper = mapper }
+  }
+
+  package let options: Options
+  let arguments: ArgumentVector?
+  private let state = Mutex(State())
+
+  private struct State {
+    var groups: [WeakGroup] = []
+    /// Groups whose symbols every image loaded later sees (Linux: RTLD_GLOBAL).
+    var promoted: [ImageGroup] = []
+    var promotedScope = Scope.empty
+  }
+
+  private struct WeakGroup {
+    weak var group: ImageGroup?
+  }
+
+  public init(_ options: Options = Options()) {
+    self.options = options
+    arguments = options.arguments.map(ArgumentVector.init)
+  }
+
+  /// Loads a shared object and what it needs (Linux: `dlopen`).
+  ///
+  /// - Parameters:
+  ///   - path: of the file; its bytes need not be text.
+  ///   - options: nil: the context's.
+  /// - Throws: `LinkError`; nothing is loaded then.
+  public func loadLibrary(_ path: FilePath, options: ImageOptions? = nil) throws(LinkError)
+    -> Image
+  {
+    try loadLibrary(ImageSource(opening: path), options: options)
+  }
+
+  /// Loads a shared object from anywhere.
+  ///
+  /// - Parameter candidates: images for DT_NEEDED, known by their names or DT_SONAME; those that are
+  ///   needed are loaded from here before any file is looked for.
+  /// - Throws: `LinkError`; nothing is loaded then.
+  public func loadLibrary(
+    _ source: ImageSource, with candidates: [ImageSource] = [], options: ImageOptions? = nil
+  ) throws(LinkError) -> Image {
+    try Loader.load(
+      source, candidates, kind: .sharedObject, options ?? self.options.image, in: self)
+  }
+
+  /// Maps and relocates an executable at its address (ET_EXEC), or anywhere (PIE), without running it.
+  ///
+  /// - Throws: `LinkError`; nothing is loaded then.
+  public func loadExecutable(_ source: ImageSource, options: ImageOptions? = nil)
+    throws(LinkError) -> Image
+  {
+    try Loader.load(source, [], kind: .executable, options ?? self.options.image, in: self)
+  }
+
+  /// Loads a shared object or an executable, whichever the source is.
+  public func load(_ source: ImageSource, options: ImageOptions? = nil) throws(LinkError) -> Image {
+    try Loader.load(source, [], kind: nil, options ?? self.options.image, in: self)
+  }
+
+  /// Makes the symbols of an image, and of what it was loaded with, visible to images that are loaded
+  /// later (Linux: RTLD_GLOBAL).
+  public func promote(_ image: Image) {
+    state.withLock { state in
+      guard !state.promoted.contains(where: { $0 === image.group }) else { return }
+      state.promoted.append(image.group)
+      state.promotedScope = Scope(state.promoted.flatMap { $0.images.map(\.provider) })
+    }
+  }
+
+  /// Takes that back. Images that were bound to it keep it loaded.
+  public func demote(_ image: Image) {
+    state.withLock { state in
+      state.promoted.removeAll { $0 === image.group }
+      state.promotedScope = Scope(state.promoted.flatMap { $0.images.map(\.provider) })
+    }
+  }
+
+  /// A symbol as every image of this context sees it (Linux: RTLD_DEFAULT): of the process, then of
+  /// promoted images.
+  public func address(of name: String) -> Address? {
+    var copy = name
+    let promoted = promoted.scope
+    return copy.withUTF8 { bytes in
+      guard let base = bytes.baseAddress else { return nil }
+      var request = LookupRequest(SymbolName(NameView(base: base, count: bytes.count)))
+      request.takesNewest = true
+      let found = HostImages.current().global.find(request) ?? promoted.find(request)
+      return found.flatMap { Image.address(of: $0) }
+    }
+  }
+
+  /// Images loaded in this context, in the order they were loaded.
+  public var images: [Image] {
+    liveGroups.flatMap { group in group.images.map { Image($0, of: group) } }
+  }
+
+  var promoted: (groups: [ImageGroup], scope: Scope) {
+    state.withLock { ($0.promoted, $0.promotedScope) }
+  }
+
+  var liveGroups: [ImageGroup] {
+    state.withLock { $0.groups.compactMap(\.group) }
+  }
+
+  func note(_ group: ImageGroup) {
+    state.withLock { state in
+      state.groups.removeAll { $0.group == nil }
+      state.groups.append(WeakGroup(group: group))
+    }
+  }
+}
