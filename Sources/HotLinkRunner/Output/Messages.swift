@@ -37,6 +37,13 @@ enum Messages {
       return "error: ambiguous reference: the end of \(candidates.first ?? "") or the start of"
         + " \(candidates.last ?? "")\n  \(site(place))"
         + "\n  help: compile with -fdata-sections, so that variables can move one by one"
+    case .missingLibrary(let name, let searched):
+      return "error: library '\(name)' not found\(inFile)"
+        + searched.map { "\n  tried: \($0)" }.joined()
+        + "\n  help: put its directory into LD_LIBRARY_PATH, or link with -rpath"
+    case .missingVersion(let version, let library):
+      return "error: version '\(version)' not found in \(library)\(inFile)"
+        + "\n  help: it was built against a newer version of that library"
     case .noSpace(let what, let requested):
       return "error: no space left for \(what)\(inFile)\n  requested: \(requested) bytes"
         + "\n  help: restart the program"

@@ -154,7 +154,9 @@ struct Dependencies {
   /// The same file under another name.
   private func known(_ identity: ImageSource.FileIdentity?) -> Member? {
     guard let identity else { return nil }
-    if let index = group.images.firstIndex(where: { $0.identity == identity }) { return .own(index) }
+    if let index = group.images.firstIndex(where: { $0.identity == identity }) {
+      return .own(index)
+    }
     for existing in context.liveGroups {
       for image in existing.images where image.identity == identity {
         return hold(image, of: existing)

@@ -1,7 +1,7 @@
+internal import Synchronization
 // A namespace of loaded images: what one context loads, another does not see. It decides where a library that
 // an image needs comes from: from this context, from the process, or from a file.
 public import SystemPackage
-internal import Synchronization
 
 /// An isolated set of loaded images.
 public final class LinkContext: Sendable {

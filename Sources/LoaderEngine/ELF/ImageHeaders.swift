@@ -75,7 +75,9 @@ package struct ImageHeaders: Sendable {
       guard raw.p_vaddr < 1 << 47, raw.p_memsz < 1 << 46 else {
         throw malformed("PT_LOAD", at, "address \(raw.p_vaddr), size \(raw.p_memsz)")
       }
-      guard raw.p_filesz == 0 || raw.p_offset <= source.size && raw.p_filesz <= source.size - raw.p_offset
+      guard
+        raw.p_filesz == 0
+          || raw.p_offset <= source.size && raw.p_filesz <= source.size - raw.p_offset
       else { throw malformed("PT_LOAD", at, "its bytes leave the file") }
       let step = max(raw.p_align, 1)
       guard step & (step - 1) == 0, step <= 1 << 32 else {
@@ -227,7 +229,8 @@ package struct ImageHeaders: Sendable {
   }
 
   /// The bytes of the program headers. PN_XNUM: a count that does not fit stands in section header 0.
-  private static func table(_ source: ImageSource, _ header: Elf64_Ehdr) throws(LinkError) -> RecordTable<Elf64_Phdr>
+  private static func table(_ source: ImageSource, _ header: Elf64_Ehdr) throws(LinkError)
+    -> RecordTable<Elf64_Phdr>
   {
     var count = UInt64(header.e_phnum)
     func refuse(_ offset: UInt64, _ detail: String) -> LinkError {

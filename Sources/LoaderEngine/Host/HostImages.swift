@@ -77,7 +77,8 @@ package final class HostImages: Sendable {
     while let next = queue.popLast() {
       for needed in 0..<images[next].entries.needed.count {
         guard let wanted = images[next].neededName(needed) else { continue }
-        for index in images.indices where !reached.contains(index) && images[index].isNamed(wanted) {
+        for index in images.indices where !reached.contains(index) && images[index].isNamed(wanted)
+        {
           reached.insert(index)
           queue.append(index)
           break
@@ -151,7 +152,8 @@ package final class HostImages: Sendable {
     var answer: Bool?
     var tries = 0
     image.lookup.forEachExported { index, symbol in
-      guard answer == nil, tries < 16, symbol.type == UInt8(STT_FUNC) || symbol.type == UInt8(STT_OBJECT),
+      guard answer == nil, tries < 16,
+        symbol.type == UInt8(STT_FUNC) || symbol.type == UInt8(STT_OBJECT),
         symbol.binding == UInt8(STB_GLOBAL), symbol.visibility == UInt8(STV_DEFAULT),
         symbol.st_value != 0, let text = image.lookup.name(of: symbol)
       else { return }

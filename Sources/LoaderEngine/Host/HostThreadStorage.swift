@@ -13,7 +13,7 @@ package enum HostThreadStorage {
     var raw = hl_thread_variable()
     let answer =
       hl_host_tls(ThreadLocalModule.address(module: id, offset: 0).pointer, &raw) == 0
-      && raw.is_static != 0
+        && raw.is_static != 0
       ? UInt64(bitPattern: raw.thread_offset) : nil
     known.withLock { $0[id] = .some(answer) }
     return answer

@@ -181,7 +181,8 @@ struct DynamicRelocation {
 
   /// S; nil when it is missing, which is noted, or when an IFUNC must be asked later.
   @inline(__always)
-  private mutating func address(_ entry: Elf64_Rela, _ addend: UInt64) throws(LinkError) -> UInt64? {
+  private mutating func address(_ entry: Elf64_Rela, _ addend: UInt64) throws(LinkError) -> UInt64?
+  {
     let index = entry.symbol
     if index < answers.count, let known = answers[index] { return known }
     return try lookUp(entry, addend)
@@ -194,8 +195,9 @@ struct DynamicRelocation {
       guard owner.view.isExecutable(found.symbol.st_value) else {
         throw malformed(entry, "its IFUNC's resolver is no code")
       }
-      guard entry.type == X86_64.Dynamic.jumpSlot || entry.type == X86_64.Dynamic.globalData
-        || entry.type == X86_64.Dynamic.word64
+      guard
+        entry.type == X86_64.Dynamic.jumpSlot || entry.type == X86_64.Dynamic.globalData
+          || entry.type == X86_64.Dynamic.word64
       else { throw malformed(entry, "refers to an IFUNC by 32 bits") }
       indirect.append(
         IndirectReference(

@@ -1,6 +1,5 @@
 // What a caller holds of a loaded image. As long as it, or a symbol of it, is held, the image stays mapped;
 // dropping the last one runs its finalisers and unmaps it. Linux: dlsym(3), dlclose(3), dladdr(3).
-public import SystemPackage
 internal import CLoaderSupport
 
 /// A loaded shared object or executable.

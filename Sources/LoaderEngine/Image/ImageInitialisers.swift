@@ -16,7 +16,8 @@ extension MappedImage {
     try check(provider.entries.initialiser, "DT_INIT")
     try check(provider.entries.finaliser, "DT_FINI")
     for (table, what) in [
-      (provider.entries.initialisers, "DT_INIT_ARRAY"), (provider.entries.finalisers, "DT_FINI_ARRAY"),
+      (provider.entries.initialisers, "DT_INIT_ARRAY"),
+      (provider.entries.finalisers, "DT_FINI_ARRAY"),
     ] where !table.isEmpty {
       guard provider.view.pointer(table.address, table.size) != nil else {
         throw LinkError(
@@ -24,8 +25,10 @@ extension MappedImage {
           .malformed(
             structure: what, offset: table.address, detail: "leaves the loaded segments"))
       }
-      for function in functions(table) where !provider.view.isExecutable(function.value &- provider.bias) {
-        guard HostImages.current().image(at: function) != nil || LiveImages.image(at: function) != nil
+      for function in functions(table)
+      where !provider.view.isExecutable(function.value &- provider.bias) {
+        guard
+          HostImages.current().image(at: function) != nil || LiveImages.image(at: function) != nil
         else {
           throw LinkError(
             file: name,

@@ -10,7 +10,8 @@ struct ImageWriter {
   private var current: WritableRange
 
   // Never written: a range of size zero.
-  private static let nowhere = UnsafeMutableRawPointer.allocate(byteCount: 8, alignment: 8)
+  private nonisolated(unsafe) static let nowhere = UnsafeMutableRawPointer.allocate(
+    byteCount: 8, alignment: 8)
 
   /// - Parameter base: virtual address of the image's first page.
   init(_ mapping: any ImageMapping, base: UInt64) {

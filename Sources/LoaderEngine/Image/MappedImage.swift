@@ -24,7 +24,9 @@ package final class MappedImage: @unchecked Sendable {
   /// Maps an image and opens its tables.
   ///
   /// - Throws: `LinkError`; nothing stays mapped then.
-  package init(_ source: ImageSource, _ headers: ImageHeaders, by mapper: any Mapper, _ options: ImageOptions)
+  package init(
+    _ source: ImageSource, _ headers: ImageHeaders, by mapper: any Mapper, _ options: ImageOptions
+  )
     throws(LinkError)
   {
     name = source.name
@@ -48,13 +50,16 @@ package final class MappedImage: @unchecked Sendable {
         file: source.name,
         .unsupported(what: "no dynamic section", help: "link it with -shared"))
     }
+    var relocatesText = false
+    if options.textRelocations == .allowed {
+      relocatesText = try MappedImage.relocatesText(source, headers, dynamic)
+    }
     let request = MappingRequest(
       source: source, size: headers.size, alignment: headers.alignment,
       fixedAddress: headers.kind == .executable ? Address(headers.base) : nil,
       segments: headers.segments,
       readOnlyAfterRelocation: headers.readOnlyAfterRelocation,
-      relocatesText: options.textRelocations == .allowed
-        && (try MappedImage.relocatesText(source, headers, dynamic)))
+      relocatesText: relocatesText)
     mapping = try mapper.map(request)
     let start = mapping.range.start
     provider = try SymbolProvider(
@@ -65,6 +70,15 @@ package final class MappedImage: @unchecked Sendable {
         file: source.name,
         .unsupported(what: "text relocations (DT_TEXTREL)", help: "compile it with -fPIC"))
     }
+  }
+
+  deinit {
+    // These read the image's memory: before it goes, which is what happens last.
+    unwindRegistration = nil
+    lazyTable = nil
+    threadModule = nil
+    threadBlock = nil
+    descriptors = nil
   }
 
   /// Whether the dynamic section asks for relocation of text: read before mapping, since it decides how.

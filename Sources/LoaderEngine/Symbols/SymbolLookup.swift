@@ -158,7 +158,8 @@ package struct SymbolLookup: @unchecked Sendable, BitwiseCopyable {
   private func findInChain(_ request: LookupRequest) -> UInt32 {
     let hash = request.name.hash
     // Lemire's remainder: exact for 32-bit numbers.
-    let bucket = (bucketReciprocal &* UInt64(hash)).multipliedFullWidth(by: UInt64(bucketCount)).high
+    let bucket = (bucketReciprocal &* UInt64(hash)).multipliedFullWidth(by: UInt64(bucketCount))
+      .high
     var index = (buckets + Int(bucket) &* 4).loadUnaligned(as: UInt32.self)
     guard index >= chainOffset, index != 0 else { return 0 }
     var candidates = Candidates()

@@ -116,7 +116,8 @@ package final class VersionTable: @unchecked Sendable {
     count = (found.map(\.index).max() ?? 0) + 1
     records = .allocate(capacity: count)
     records.initialize(
-      repeating: SymbolVersion(name: UnsafeRawPointer(records), count: 0, hash: 0, isExact: false, isDefined: false),
+      repeating: SymbolVersion(
+        name: UnsafeRawPointer(records), count: 0, hash: 0, isExact: false, isDefined: false),
       count: count)
     for (index, version) in found { records[index] = version }
     self.needs = needs
@@ -124,7 +125,9 @@ package final class VersionTable: @unchecked Sendable {
 
   /// Whether a version of this name is defined here.
   package func defines(_ wanted: SymbolVersion) -> Bool {
-    for index in 0..<count where records[index].isDefined && records[index].isSame(as: wanted) { return true }
+    for index in 0..<count where records[index].isDefined && records[index].isSame(as: wanted) {
+      return true
+    }
     return false
   }
 }
