@@ -10,6 +10,8 @@
 //
 // A throw drops the group, and what was done is undone by the deinits of what it holds.
 
+public import SystemPackage
+
 /// Loads shared objects and executables.
 enum Loader {
   /// Loads an image and what it needs.
@@ -21,7 +23,8 @@ enum Loader {
     _ options: ImageOptions, in context: LinkContext
   ) throws(LinkError) -> Image {
     let group = ImageGroup(arguments: context.arguments)
-    group.append(try map(source, kind: kind, options, context))
+    group.append(
+      try MappedImage.open(source, kind: kind, by: context.options.mapper, options))
     var dependencies = Dependencies(context, group, options, candidates)
     try dependencies.gather()
     // GATE: everything is in memory; no offset is unchecked past here.
@@ -40,27 +43,44 @@ enum Loader {
     if context.options.runsInitialisers { group.start() }
     return Image(group.images[0], of: group)
   }
+}
 
-  /// Maps one image.
-  static func map(
-    _ source: ImageSource, kind: ImageHeaders.Kind?, _ options: ImageOptions,
-    _ context: LinkContext
-  ) throws(LinkError) -> MappedImage {
-    let headers = try ImageHeaders(source)
-    switch (kind, headers.kind) {
-    case (.sharedObject, .executable):
-      throw LinkError(
-        file: source.name,
-        .unsupported(what: "an executable", help: "load it with loadExecutable"))
-    default: break
-    }
-    let image = try MappedImage(source, headers, by: context.options.mapper, options)
-    if kind == .sharedObject, image.provider.entries.isPIE {
-      throw LinkError(
-        file: source.name,
-        .unsupported(
-          what: "a position-independent executable", help: "load it with loadExecutable"))
-    }
-    return image
+extension LinkContext {
+  /// Loads a shared object and what it needs (Linux: `dlopen`).
+  ///
+  /// - Parameters:
+  ///   - path: of the file; its bytes need not be text.
+  ///   - options: nil: the context's.
+  /// - Throws: `LinkError`; nothing is loaded then.
+  public func loadLibrary(_ path: FilePath, options: ImageOptions? = nil) throws(LinkError)
+    -> Image
+  {
+    try loadLibrary(ImageSource(opening: path), options: options)
+  }
+
+  /// Loads a shared object from anywhere.
+  ///
+  /// - Parameter candidates: images for DT_NEEDED, known by their names or DT_SONAME; those that are
+  ///   needed are loaded from here before any file is looked for.
+  /// - Throws: `LinkError`; nothing is loaded then.
+  public func loadLibrary(
+    _ source: ImageSource, with candidates: [ImageSource] = [], options: ImageOptions? = nil
+  ) throws(LinkError) -> Image {
+    try Loader.load(
+      source, candidates, kind: .sharedObject, options ?? self.options.image, in: self)
+  }
+
+  /// Maps and relocates an executable at its address (ET_EXEC), or anywhere (PIE), without running it.
+  ///
+  /// - Throws: `LinkError`; nothing is loaded then.
+  public func loadExecutable(_ source: ImageSource, options: ImageOptions? = nil)
+    throws(LinkError) -> Image
+  {
+    try Loader.load(source, [], kind: .executable, options ?? self.options.image, in: self)
+  }
+
+  /// Loads a shared object or an executable, whichever the source is.
+  public func load(_ source: ImageSource, options: ImageOptions? = nil) throws(LinkError) -> Image {
+    try Loader.load(source, [], kind: nil, options ?? self.options.image, in: self)
   }
 }

@@ -86,7 +86,8 @@ enum Policy: String, CaseIterable {
 
   /// The rooms of LoaderEngine, each after those it may name. The flow files at the top come last.
   static let roomOrder = [
-    "Diagnostics", "ELF", "Memory", "Relocation", "Architecture", "Execution", "Symbols", "Host",
+    "Addresses", "Diagnostics", "ELF", "Memory", "Relocation", "Architecture", "Execution",
+    "Symbols", "Host",
     "Image", "JIT", "Plan", "Context",
   ]
 
@@ -130,12 +131,15 @@ enum Policy: String, CaseIterable {
 
   /// Folders and files that may hold raw pointers.
   static let unsafeHomes: [(path: String, why: String)] = [
+    ("Sources/LoaderEngine/Addresses/", "pointers become numbers and back"),
     ("Sources/LoaderEngine/Memory/", "maps memory"),
     ("Sources/LoaderEngine/Execution/", "calls loaded code"),
     ("Sources/LoaderEngine/Host/", "reads the process's own images"),
     ("Sources/LoaderEngine/JIT/", "copies and fixes up code in the arena"),
-    ("Sources/LoaderEngine/Symbols/SymbolNames.swift", "names live in blocks of their own"),
-    ("Sources/LoaderEngine/Symbols/SymbolTable.swift", "chunks shared between generations"),
+    ("Sources/LoaderEngine/Symbols/", "reads proven tables where they are; names in blocks"),
+    ("Sources/LoaderEngine/Image/", "writes relocated words, reads proven tables"),
+    ("Sources/LoaderEngine/ELF/SegmentView.swift", "proves tables of mapped images"),
+    ("Sources/LoaderEngine/ELF/DynamicEntries.swift", "reads the section that was proven"),
     ("Sources/LoaderEngine/ELF/Bytes.swift", "the one reader of untrusted bytes"),
     ("Sources/LoaderEngine/ELF/FileContents.swift", "owns them"),
     ("Sources/LoaderEngine/ELF/ImageSource.swift", "copies them to where they are mapped"),

@@ -135,7 +135,8 @@ struct Dependencies {
   }
 
   private mutating func map(_ source: ImageSource) throws(LinkError) -> Member {
-    group.append(try Loader.map(source, kind: .sharedObject, options, context))
+    group.append(
+      try MappedImage.open(source, kind: .sharedObject, by: context.options.mapper, options))
     return .own(group.images.count - 1)
   }
 

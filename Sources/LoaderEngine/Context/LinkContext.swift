@@ -1,6 +1,6 @@
-internal import Synchronization
 // A namespace of loaded images: what one context loads, another does not see. It decides where a library that
 // an image needs comes from: from this context, from the process, or from a file.
+internal import Synchronization
 public import SystemPackage
 
 /// An isolated set of loaded images.
@@ -41,44 +41,6 @@ public final class LinkContext: Sendable {
   public init(_ options: Options = Options()) {
     self.options = options
     arguments = options.arguments.map(ArgumentVector.init)
-  }
-
-  /// Loads a shared object and what it needs (Linux: `dlopen`).
-  ///
-  /// - Parameters:
-  ///   - path: of the file; its bytes need not be text.
-  ///   - options: nil: the context's.
-  /// - Throws: `LinkError`; nothing is loaded then.
-  public func loadLibrary(_ path: FilePath, options: ImageOptions? = nil) throws(LinkError)
-    -> Image
-  {
-    try loadLibrary(ImageSource(opening: path), options: options)
-  }
-
-  /// Loads a shared object from anywhere.
-  ///
-  /// - Parameter candidates: images for DT_NEEDED, known by their names or DT_SONAME; those that are
-  ///   needed are loaded from here before any file is looked for.
-  /// - Throws: `LinkError`; nothing is loaded then.
-  public func loadLibrary(
-    _ source: ImageSource, with candidates: [ImageSource] = [], options: ImageOptions? = nil
-  ) throws(LinkError) -> Image {
-    try Loader.load(
-      source, candidates, kind: .sharedObject, options ?? self.options.image, in: self)
-  }
-
-  /// Maps and relocates an executable at its address (ET_EXEC), or anywhere (PIE), without running it.
-  ///
-  /// - Throws: `LinkError`; nothing is loaded then.
-  public func loadExecutable(_ source: ImageSource, options: ImageOptions? = nil)
-    throws(LinkError) -> Image
-  {
-    try Loader.load(source, [], kind: .executable, options ?? self.options.image, in: self)
-  }
-
-  /// Loads a shared object or an executable, whichever the source is.
-  public func load(_ source: ImageSource, options: ImageOptions? = nil) throws(LinkError) -> Image {
-    try Loader.load(source, [], kind: nil, options ?? self.options.image, in: self)
   }
 
   /// Makes the symbols of an image, and of what it was loaded with, visible to images that are loaded

@@ -189,14 +189,12 @@ package struct ImageHeaders: Sendable {
       }
       throw LinkError(file: source.name, .notELF(found: found))
     }
-    try withUnsafeMutableBytes(of: &header) { (place) throws(LinkError) in
-      if let start = place.baseAddress { try source.read(at: 0, into: start, count: size) }
-    }
-    if isImage(header) { return header }
-    // What it is instead: said by the one place that knows.
     let start = try FileContents(filling: size) { (place) throws(LinkError) in
       try source.read(at: 0, into: place, count: size)
     }
+    if let found = Bytes(start).load(Elf64_Ehdr.self, at: 0) { header = found }
+    if isImage(header) { return header }
+    // What it is instead: said by the one place that knows.
     let name = source.name
     switch Identification.kind(of: Bytes(start)) {
     case .sharedObject, .executable:
@@ -239,13 +237,11 @@ package struct ImageHeaders: Sendable {
         .malformed(structure: "program headers", offset: offset, detail: detail))
     }
     if header.e_phnum == 0xFFFF {
-      var first = Elf64_Shdr()
-      try withUnsafeMutableBytes(of: &first) { (place) throws(LinkError) in
-        if let start = place.baseAddress {
-          try source.read(at: header.e_shoff, into: start, count: place.count)
-        }
+      let size = MemoryLayout<Elf64_Shdr>.size
+      let first = try FileContents(filling: size) { (place) throws(LinkError) in
+        try source.read(at: header.e_shoff, into: place, count: size)
       }
-      count = UInt64(first.sh_info)
+      count = UInt64(Bytes(first).load(Elf64_Shdr.self, at: 0)?.sh_info ?? 0)
     }
     let size = count * UInt64(MemoryLayout<Elf64_Phdr>.size)
     guard count > 0, header.e_phoff <= source.size, size <= source.size - header.e_phoff else {

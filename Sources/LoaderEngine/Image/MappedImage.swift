@@ -81,6 +81,29 @@ package final class MappedImage: @unchecked Sendable {
     descriptors = nil
   }
 
+  /// Proves the headers of an image and maps it.
+  ///
+  /// - Parameter kind: what it must be; nil: whatever it is.
+  /// - Throws: `LinkError`; nothing stays mapped then.
+  package static func open(
+    _ source: ImageSource, kind: ImageHeaders.Kind?, by mapper: any Mapper, _ options: ImageOptions
+  ) throws(LinkError) -> MappedImage {
+    let headers = try ImageHeaders(source)
+    if kind == .sharedObject, headers.kind == .executable {
+      throw LinkError(
+        file: source.name,
+        .unsupported(what: "an executable", help: "load it with loadExecutable"))
+    }
+    let image = try MappedImage(source, headers, by: mapper, options)
+    if kind == .sharedObject, image.provider.entries.isPIE {
+      throw LinkError(
+        file: source.name,
+        .unsupported(
+          what: "a position-independent executable", help: "load it with loadExecutable"))
+    }
+    return image
+  }
+
   /// Whether the dynamic section asks for relocation of text: read before mapping, since it decides how.
   private static func relocatesText(
     _ source: ImageSource, _ headers: ImageHeaders, _ dynamic: Range<UInt64>
