@@ -98,6 +98,8 @@ const void *hl_tls_get_addr_entry(void);
 const void *hl_tls_descriptor(void);            // an offset from the thread pointer
 const void *hl_tls_descriptor_dynamic(void);    // the address of an hl_tls_index
 const void *hl_tls_descriptor_undefined(void);  // the address the variable shall have (weak: addend)
+// The offset from the thread pointer that a descriptor, anybody's, gives for the calling thread.
+int64_t hl_tls_descriptor_call(const void *descriptor);
 
 // ---- destructors of thread_local objects in images that we load ----
 // The addresses of an image, whose destructors are counted.

@@ -7,10 +7,20 @@ import LoaderEngine
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Links objects and archives without running anything and shows the result.",
-    discussion: "Exit codes: 0 the link is accepted, 2 it is refused.")
+    discussion: """
+      Exit codes: 0 the link is accepted, 2 it is refused.
 
-  @Argument(help: "Objects and archives.")
+      With --against dlopen: loads shared objects, each in a process of its own, by ld.so and by us, \
+      and compares what every relocation wrote. Their initialisers do not run; those of the libraries \
+      they need do. Exit codes: 0 nothing differs, 1 something does, 2 we cannot load it, 5 dlopen cannot \
+      either; of several files the worst: 2, then 1, then 5.
+      """)
+
+  @Argument(help: "Objects and archives. With --against: shared objects, or directories of them.")
   var files: [String]
+
+  @Option(help: "Loader to compare with, relocation by relocation.")
+  var against: Oracle?
 
   @Option(help: "Symbol whose linked bytes are shown; may be repeated.")
   var dump: [String] = []
@@ -24,10 +34,24 @@ struct Check: ParsableCommand {
   @Flag(help: "List undefined symbols instead of refusing them.")
   var allowUndefined = false
 
-  @Flag(help: "The result as one JSON object on standard output.")
+  @Flag(
+    help: "The result as one JSON object on standard output; with --against one a line and file.")
   var json = false
 
+  @Option(help: "File that gets the results of all libraries as a table (with --against).")
+  var table: String?
+
+  @Option(help: "Seconds that each library may take (with --against).")
+  var timeLimit = 60.0
+
+  @Option(help: .hidden)
+  var falsify: UInt64?
+
   func run() throws {
+    if against != nil {
+      return try AgainstReport(json: json, table: table).run(
+        AgainstCheck(libraries: libraries, falsify: falsify, timeLimit: timeLimit), files)
+    }
     let reporter = Reporter(json: false)
     var options = Session.Options()
     options.isStrict = true
