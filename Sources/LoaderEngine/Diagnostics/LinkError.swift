@@ -33,6 +33,8 @@ public struct LinkError: Error, Hashable, Sendable {
     case ambiguous(Site, section: Int, candidates: [String])
     /// Address space or thread-local space set aside for loaded code is used up.
     case noSpace(what: String, requested: UInt64)
+    /// A running thread that could not be given its thread-local variables: its id and name.
+    case unreachableThread(id: Int32, name: String)
     case system(SystemError)
   }
 
