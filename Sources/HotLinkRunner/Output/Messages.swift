@@ -47,6 +47,10 @@ enum Messages {
     case .noSpace(let what, let requested):
       return "error: no space left for \(what)\(inFile)\n  requested: \(requested) bytes"
         + "\n  help: restart the program"
+    case .unreachableThread(let id, let name):
+      return "error: thread \(id) '\(name)' could not be given its thread-local variables\(inFile)"
+        + "\n  it blocks signals, and its thread pointer was not found"
+        + "\n  help: start it after the load, or compile with -ftls-model=global-dynamic"
     case .system(let system):
       return "error: \(system.call): \(system.message)\n  for \(system.subject)"
     }
