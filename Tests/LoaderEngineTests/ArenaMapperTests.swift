@@ -95,18 +95,17 @@ struct ArenaMapperTests {
       }
       let mapper = ArenaMapper()
       let requests = try SampleImage.all().prefix(2).map(ArenaMapperTests.request)
-      func touch() throws {
-        for request in requests {
-          let mapping = try mapper.map(request)
-          for range in mapping.writableRanges { memset(range.place, 3, Int(range.size)) }
-          try mapping.seal()
-          for segment in request.segments {
-            let start = mapping.range.start.pointer.unsafelyUnwrapped + Int(segment.offset)
-            for offset in stride(from: 0, to: Int(segment.size), by: 4096) {
-              blackHole &+= start.load(fromByteOffset: offset, as: UInt8.self)
-            }
+      func use(_ mapping: any ImageMapping, _ request: MappingRequest) {
+        for range in mapping.writableRanges { memset(range.place, 3, Int(range.size)) }
+        for segment in request.segments {
+          let start = mapping.range.start.pointer.unsafelyUnwrapped + Int(segment.offset)
+          for offset in stride(from: 0, to: Int(segment.size), by: 4096) {
+            blackHole &+= start.load(fromByteOffset: offset, as: UInt8.self)
           }
         }
+      }
+      func touch() throws {
+        for request in requests { use(try mapper.map(request), request) }
       }
       for _ in 0..<5 { try touch() }
       let before = faults()
@@ -116,9 +115,7 @@ struct ArenaMapperTests {
       var kept: [any ImageMapping] = []
       for _ in 0..<200 { kept.append(try mapper.map(requests[0])) }
       let between = faults()
-      for mapping in kept {
-        for range in mapping.writableRanges { memset(range.place, 3, Int(range.size)) }
-      }
+      for mapping in kept { use(mapping, requests[0]) }
       #expect(faults() - between < 20)
     }
   }

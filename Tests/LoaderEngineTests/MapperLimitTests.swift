@@ -128,7 +128,7 @@ struct MapperLimitTests {
     await #expect(processExitsWith: .success) {
       let fork = try #require(dlsym(nil, "fork"))
       let mapper = ArenaMapper()
-      let images = try [ArenaMapperTests.coded(1), ArenaMapperTests.coded(2)]
+      let images = try (1...3).map { try ArenaMapperTests.coded($0) }
       var mapping: (any ImageMapping)? = try mapper.map(ArenaMapperTests.request(images[0]))
       let place = try #require(mapping?.range)
       try mapping?.seal()
@@ -139,12 +139,12 @@ struct MapperLimitTests {
       if child == 0 {
         read(toChild[0], &byte, 1)  // the parent has unloaded it and loaded another
         guard let old = mapping, ArenaMapperTests.answer(old, images[0]) == 1 else { _exit(1) }
-        guard let request = try? ArenaMapperTests.request(images[1]),
-          let own = try? mapper.map(request), ArenaMapperTests.answer(own, images[1]) == 2
+        guard let request = try? ArenaMapperTests.request(images[2]),
+          let own = try? mapper.map(request), ArenaMapperTests.answer(own, images[2]) == 3
         else { _exit(2) }
         mapping = nil
         guard own.range.start < place.start || own.range.start >= place.end,
-          let third = try? mapper.map(request), ArenaMapperTests.answer(third, images[1]) == 2
+          let third = try? mapper.map(request), ArenaMapperTests.answer(third, images[2]) == 3
         else { _exit(3) }
         write(toParent[1], &byte, 1)
         _exit(0)
