@@ -18,7 +18,21 @@ int hl_populate(void *address, size_t length, int write);
 void hl_name_mapping(void *address, size_t length, const char *name);
 // Puts writable huge pages of 2 MiB over what is mapped there. Returns 0, or errno and nothing changed.
 int hl_map_huge(void *address, size_t length);
+// Frees the memory behind a part of a memfd, which then reads as zero. Returns 0 or errno.
+int hl_punch_hole(int fd, off_t offset, off_t length);
+// The number of the first page whose private view does not show what is written through the alias, or
+// `pages`. Leaves the bytes as they are.
+size_t hl_hidden_page(void *alias, const void *view, size_t pages);
+// Serialises every core that runs a thread of the process. Returns 0 or errno.
 int hl_sync_cores(void);
+// Asks the kernel to be ready for it, once.
+int hl_register_sync_cores(void);
+// The same after code was rewritten that nothing runs now; no system call with one thread.
+int hl_sync_rewritten(void);
+// How often this process forked, and how many forks lie between it and the one that began to watch.
+void hl_watch_forks(void);
+uint32_t hl_forks(void);
+uint32_t hl_fork_depth(void);
 int hl_gettid(void);
 // Names the calling thread, at most 15 bytes (Linux: pthread_setname_np).
 void hl_name_thread(const char *name);
