@@ -171,4 +171,4 @@ int hl_static_tls_initialise(const hl_static_tls_piece *pieces, size_t count, in
   return error;
 }
 
-const void *hl_thread_pointer(void) { return __builtin_thread_pointer(); }
+const void *hl_own_thread_pointer(void) { return __builtin_thread_pointer(); }

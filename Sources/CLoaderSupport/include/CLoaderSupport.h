@@ -64,7 +64,7 @@ void hl_lazy_prepare(void);
 #define HL_STATIC_TLS_BYTES 16384
 #endif
 // The calling thread's thread pointer (psABI: %fs:0).
-const void *hl_thread_pointer(void);
+const void *hl_own_thread_pointer(void);
 // Offset of the block from the thread pointer (negative on x86-64).
 int64_t hl_static_tls_offset(void);
 // Module id and offset of the block, for __tls_get_addr. Returns 0 when they were found.

@@ -3,6 +3,9 @@
 
 /// Chooses a back end by the image's size and source.
 public final class DefaultMapper: Mapper {
+  /// For who has no wishes: one arena for the process.
+  public static let shared = DefaultMapper()
+
   /// Images of files with more bytes than this are mapped from the file.
   public let mostCopied: UInt64
   private let arena: ArenaMapper
