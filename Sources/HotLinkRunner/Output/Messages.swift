@@ -89,6 +89,16 @@ enum Messages {
       return "error: new variable '\(refusal.symbol)' needs a reset of its unit\(place)"
         + "\n  '\(initialiser)' initialises it together with variables that live"
         + "\n  help: restart, initialise it with a constant, or put it into a new file"
+    case .unnamedState(let bytes):
+      return
+        "error: \(bytes) bytes of state in \(refusal.symbol) have no names\n  in \(refusal.unit)"
+        + "\n  help: do not strip libraries that shall be reloaded"
+    case .undecodableCode(let at):
+      return "error: code at \(hex(at)) cannot be decoded\n  in \(refusal.unit)"
+        + "\n  help: let hotlink watch the objects of this library instead"
+    case .swiftLibrary:
+      return "error: a Swift library cannot be replaced\n  in \(refusal.unit)"
+        + "\n  help: let hotlink watch the objects of this library instead"
     case .threadLocalLayout:
       return "error: thread-local variables moved: \(refusal.symbol)\(place)"
         + "\n  help: restart, or add new ones in another file"

@@ -108,6 +108,9 @@ package final class LinkedSet: @unchecked Sendable {
     return draft.table
   }
 
+  /// The symbols of the new generation, once it is linked.
+  package var table: SymbolTable { draft.table }
+
   /// What the new generation has for a symbol.
   package func definition(of id: SymbolID) -> Definition? { draft[id] }
 
