@@ -2,13 +2,16 @@
 #define _GNU_SOURCE
 #include "CLoaderSupport.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/mman.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -56,16 +59,100 @@ int hl_map_huge(void *address, size_t length) {
   return error;
 }
 
+int hl_punch_hole(int fd, off_t offset, off_t length) {
+  return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) ? errno : 0;
+}
+
+// Both views are the same memory, so a byte written through one shows in the other at once (x86 keeps
+// caches coherent by physical address), unless the view's page is a private copy.
+size_t hl_hidden_page(void *alias, const void *view, size_t pages) {
+  volatile unsigned char *written = alias;
+  const volatile unsigned char *shown = view;
+  for (size_t page = 0; page < pages; page++, written += 4096, shown += 4096) {
+    unsigned char old = *written, other = (unsigned char)~*shown;
+    *written = other;
+    int is_hidden = *shown != other;
+    *written = old;
+    if (is_hidden) return page;
+  }
+  return pages;
+}
+
+enum { membarrier_sync_core = 1 << 5, membarrier_register_sync_core = 1 << 6 };
+
+int hl_register_sync_cores(void) {
+  static atomic_int registered;
+  if (atomic_load_explicit(&registered, memory_order_acquire)) return 0;
+  if (syscall(SYS_membarrier, membarrier_register_sync_core, 0, 0)) return errno;
+  atomic_store_explicit(&registered, 1, memory_order_release);
+  return 0;
+}
+
 // Code that reuses an address may still sit decoded in another core's pipeline.
 int hl_sync_cores(void) {
-  enum { sync_core = 1 << 5, register_sync_core = 1 << 6 };
-  static int registered;
-  if (!registered) {
-    if (syscall(SYS_membarrier, register_sync_core, 0, 0)) return errno;
-    registered = 1;
-  }
-  return syscall(SYS_membarrier, sync_core, 0, 0) ? errno : 0;
+  int error = hl_register_sync_cores();
+  if (error) return error;
+  return syscall(SYS_membarrier, membarrier_sync_core, 0, 0) ? errno : 0;
 }
+
+#ifdef __x86_64__
+// Returns to the next instruction by IRET, one of the few instructions of user mode that serialise (Intel SDM
+// volume 3, 9.3; CPUID is another, but costs a microsecond or more in a virtual machine).
+static void serialise_this_core(void) {
+  uint64_t scratch;
+  __asm__ volatile(
+      "leaq -128(%%rsp), %%rsp\n\t"  // the red zone is the compiler's
+      "movq %%rsp, %0\n\t"
+      "pushq $0\n\t"
+      "movw %%ss, (%%rsp)\n\t"
+      "pushq %0\n\t"
+      "pushfq\n\t"
+      "pushq $0\n\t"
+      "movw %%cs, (%%rsp)\n\t"
+      "leaq 1f(%%rip), %0\n\t"
+      "pushq %0\n\t"
+      "iretq\n"
+      "1:\n\t"
+      "leaq 128(%%rsp), %%rsp"
+      : "=&r"(scratch)
+      :
+      : "cc", "memory");
+}
+
+// IRET would look for its frame on the shadow stack, too. RDSSP leaves zero where there is none.
+static int has_shadow_stack(void) {
+  uint64_t pointer = 0;
+  __asm__ volatile("rdsspq %0" : "+r"(pointer));
+  return pointer != 0;
+}
+#endif
+
+// One thread, so no other core runs code of this process: this core serialises itself. A core that the thread
+// moves to, or that a thread created later begins on, is serialised by the kernel when it switches to us,
+// because the process is registered (Linux: membarrier_mm_sync_core_before_usermode). Threads that did not
+// come from pthread_create are not counted by glibc: who makes them must not use them to run loaded code.
+int hl_sync_rewritten(void) {
+#ifdef __x86_64__
+  if (__libc_single_threaded && hl_register_sync_cores() == 0 && !has_shadow_stack()) {
+    serialise_this_core();
+    return 0;
+  }
+#endif
+  return hl_sync_cores();
+}
+
+static atomic_uint forks, fork_depth;
+static void count_fork(void) { atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed); }
+static void count_depth(void) { atomic_fetch_add_explicit(&fork_depth, 1, memory_order_relaxed); }
+static void watch_forks(void) { (void)pthread_atfork(NULL, count_fork, count_depth); }
+
+void hl_watch_forks(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  (void)pthread_once(&once, watch_forks);
+}
+
+uint32_t hl_forks(void) { return atomic_load_explicit(&forks, memory_order_relaxed); }
+uint32_t hl_fork_depth(void) { return atomic_load_explicit(&fork_depth, memory_order_relaxed); }
 
 const void *hl_find(const void *bytes, size_t count, const void *part, size_t part_count) {
   return memmem(bytes, count, part, part_count);

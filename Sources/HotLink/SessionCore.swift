@@ -26,7 +26,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   }
 
   enum Pending {
-    case object(ObjectFile)
+    case content(UnitContent)
     case removal
   }
 
@@ -78,7 +78,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   private func note(_ changes: [UnitChange], into state: inout State) {
     for change in changes {
       if state.pending[change.name] == nil { state.order.append(change.name) }
-      state.pending[change.name] = change.object.map { .object($0) } ?? .removal
+      state.pending[change.name] = change.content.map { .content($0) } ?? .removal
       state.held = false
     }
   }
@@ -174,10 +174,10 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   private func takePending() -> [UnitChange] {
     state.withLock { state in
       let changes = state.order.map { name -> UnitChange in
-        if case .object(let object)? = state.pending[name] {
-          return UnitChange(name: name, object: object)
+        if case .content(let content)? = state.pending[name] {
+          return UnitChange(name: name, content: content)
         }
-        return UnitChange(name: name, object: nil)
+        return UnitChange(name: name, content: nil)
       }
       state.pending = [:]
       state.order = []
@@ -248,7 +248,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       state.withLock { state in
         for change in changes where state.pending[change.name] == nil {
           state.order.append(change.name)
-          state.pending[change.name] = change.object.map { .object($0) } ?? .removal
+          state.pending[change.name] = change.content.map { .content($0) } ?? .removal
         }
         state.held = true
       }
@@ -261,7 +261,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     state.withLock { state in
       for change in prepared.changes where state.pending[change.name] == nil {
         state.order.append(change.name)
-        state.pending[change.name] = change.object.map { .object($0) } ?? .removal
+        state.pending[change.name] = change.content.map { .content($0) } ?? .removal
       }
     }
   }

@@ -20,7 +20,7 @@ extension ChangeSource {
   ///   - settle: how long it must have been quiet after the last change. Zero does not wait.
   ///   - onTrouble: told what cannot be watched (any more), from the source's own thread.
   public static func watching(
-    _ roots: [FilePath], extensions: Set<String> = ["o", "a"], settle: Duration = .zero,
+    _ roots: [FilePath], extensions: Set<String> = ["o", "a", "so"], settle: Duration = .zero,
     onTrouble: @escaping @Sendable (WatchError) -> Void = { _ in }
   ) -> ChangeSource {
     let thread = WatchThread()

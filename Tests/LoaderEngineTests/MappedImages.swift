@@ -25,7 +25,7 @@ struct SampleImage: Sendable, CustomStringConvertible {
     size = 0
     alignment = 4096
     readOnlyAfterRelocation = 0..<0
-    for index in 0..<Int(word(56, 2)) {
+    for index in 0..<(bytes.starts(with: [0x7F]) ? Int(word(56, 2)) : 0) {
       let at = Int(word(32, 8)) + index * 56
       let (address, memory) = (word(at + 16, 8), word(at + 40, 8))
       switch word(at, 4) {

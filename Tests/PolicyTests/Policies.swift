@@ -146,6 +146,7 @@ enum Policy: String, CaseIterable {
     ("Sources/LoaderEngine/ELF/ImageSource.swift", "copies them to where they are mapped"),
     ("Sources/LoaderEngine/Relocation/RelocationRow.swift", "a field writes itself"),
     ("Sources/LoaderEngine/Architecture/", "stubs are instruction bytes"),
+    ("Sources/HotLink/Libraries/", "redirects code, compares variables"),
     ("Sources/HotLink/State/Carry.swift", "compares and writes variables at the safe point"),
     ("Sources/HotLink/State/StatePlan.swift", "hands places in images to the linker"),
     ("Sources/HotLink/Units/UnitVersion.swift", "keeps the first bytes of variables"),

@@ -18,7 +18,21 @@ int hl_populate(void *address, size_t length, int write);
 void hl_name_mapping(void *address, size_t length, const char *name);
 // Puts writable huge pages of 2 MiB over what is mapped there. Returns 0, or errno and nothing changed.
 int hl_map_huge(void *address, size_t length);
+// Frees the memory behind a part of a memfd, which then reads as zero. Returns 0 or errno.
+int hl_punch_hole(int fd, off_t offset, off_t length);
+// The number of the first page whose private view does not show what is written through the alias, or
+// `pages`. Leaves the bytes as they are.
+size_t hl_hidden_page(void *alias, const void *view, size_t pages);
+// Serialises every core that runs a thread of the process. Returns 0 or errno.
 int hl_sync_cores(void);
+// Asks the kernel to be ready for it, once.
+int hl_register_sync_cores(void);
+// The same after code was rewritten that nothing runs now; no system call with one thread.
+int hl_sync_rewritten(void);
+// How often this process forked, and how many forks lie between it and the one that began to watch.
+void hl_watch_forks(void);
+uint32_t hl_forks(void);
+uint32_t hl_fork_depth(void);
 int hl_gettid(void);
 // Names the calling thread, at most 15 bytes (Linux: pthread_setname_np).
 void hl_name_thread(const char *name);
@@ -50,22 +64,37 @@ void hl_lazy_prepare(void);
 #define HL_STATIC_TLS_BYTES 16384
 #endif
 // The calling thread's thread pointer (psABI: %fs:0).
-const void *hl_thread_pointer(void);
+const void *hl_own_thread_pointer(void);
 // Offset of the block from the thread pointer (negative on x86-64).
 int64_t hl_static_tls_offset(void);
 // Module id and offset of the block, for __tls_get_addr. Returns 0 when they were found.
 int hl_static_tls_module(uint64_t *module, uint64_t *offset);
-// A thread-local variable of a library of the process, from its address in the calling thread.
+// First bytes of a part of the block; the rest of it is zero.
+typedef struct {
+  size_t offset, size;
+  const void *bytes;
+  size_t count;
+} hl_static_tls_piece;
+// What the parts hold in the calling thread, in all that run and in those started from now on (glibc
+// copies a new thread's static TLS from the image's PT_TLS). Nobody may be using them. A thread that
+// does not answer a signal is written from outside. Returns 0 or errno; ETIMEDOUT with the id of a
+// thread that could not be reached in `unreached`.
+// Limit: a thread that another is just creating may start with the bytes from before.
+int hl_static_tls_initialise(const hl_static_tls_piece *pieces, size_t count, int timeout_ms,
+                             int *unreached);
+
+// ---- thread-local variables of the process's libraries ----
 typedef struct {
   uint64_t module, offset;  // for __tls_get_addr
   int64_t thread_offset;    // from the thread pointer, in this thread
   int is_static;            // and in every other
 } hl_thread_variable;
-// Returns 0 or errno.
+// From its address in the calling thread, as dlsym tells it. Returns 0 or errno. The first question about a module
+// touches its block here and starts a thread; later ones are answered from memory.
 int hl_host_tls(const void *address, hl_thread_variable *variable);
-// Bytes that threads started from now on begin with, and the calling thread at once.
-// Linux/glibc: a new thread copies its static TLS from the image's PT_TLS. Returns 0 or errno.
-int hl_static_tls_initialise(size_t offset, const void *bytes, size_t count);
+// The same from module id and offset, as in a library's DTPMOD64 and DTPOFF64. ENOENT: no such
+// module; ERANGE: beyond its end.
+int hl_host_tls_offset(uint64_t module, uint64_t offset, hl_thread_variable *variable);
 
 // ---- dynamic TLS for images that we load (psABI: general and local dynamic, TLS descriptors) ----
 // What R_X86_64_DTPMOD64 and R_X86_64_DTPOFF64 fill in; also the argument of a dynamic descriptor.
@@ -115,6 +144,14 @@ int hl_exit_range_close(hl_exit_range *range, void (*release)(void *owner), void
 // thread exit in reverse order; counted if `dso_handle` lies in a range.
 int hl_cxa_thread_atexit(void (*destructor)(void *), void *object, void *dso_handle);
 const void *hl_cxa_thread_atexit_entry(void);
+
+// ---- other threads ----
+// A thread's name (Linux: /proc/self/task/ID/comm), empty when it is gone. `size` counts the NUL.
+void hl_task_name(int task, char *buffer, size_t size);
+// Another thread's thread pointer, or 0: asked of the kernel, and searched above its stack pointer
+// while it sleeps in a system call.
+uintptr_t hl_thread_pointer(int task);
+uintptr_t hl_thread_pointer_by_stack(int task);
 
 // ---- registers and stacks ----
 // Calls visit(context, lowest, highest) with the part of the calling thread's stack in use, after

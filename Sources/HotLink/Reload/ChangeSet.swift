@@ -19,7 +19,8 @@ struct ChangeSet {
       if let object = change.object {
         add(program.makeUnit(change.name), object)
       } else if let unit = program.unit(named: change.name),
-        unit.version != nil || program.isWaiting(unit)
+        change.content == nil,
+        unit.version != nil || unit.library != nil || program.isWaiting(unit)
       {
         removedUnits.append(unit)
         ids.insert(unit.id)

@@ -14,6 +14,8 @@ final class PreparedReload: @unchecked Sendable {
   let set: LinkedSet
   /// Emptied when it has taken effect: plans hold the versions they replace.
   var members: [Member]
+  /// Shared objects, mapped and bound.
+  var libraries: [LibraryLink] = []
   /// Units that are gone.
   let removedUnits: [Unit]
   var report: ReloadReport

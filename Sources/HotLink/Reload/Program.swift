@@ -27,13 +27,21 @@ final class Program: @unchecked Sendable {
   var lazyUnits = LazyUnits()
   let retirement = Retirement()
   private var fixedConstantBytes: UInt64 = 0
-  private let arguments: ArgumentVector
-  private var hasFinished = false
+  let arguments: ArgumentVector
+  let libraryNames = LibraryNames()
+  let libraryContext: LinkContext
+  var removedLibraries: [LibraryVersion] = []
+  var hasFinished = false
 
   init(tag: UInt32, backing: Arena.BackingChoice, options: Options) throws(LinkError) {
     space = try LinkSpace(backing, tag: tag)
     self.options = options
     arguments = ArgumentVector(options.arguments)
+    let names = libraryNames
+    var context = LinkContext.Options()
+    context.isProvided = { names.contains($0) }
+    context.arguments = options.arguments
+    libraryContext = LinkContext(context)
     generation = Generation(number: 0, table: .empty, space: space)
   }
 
@@ -74,9 +82,11 @@ final class Program: @unchecked Sendable {
     var inputs = ChangeSet(self, changes)
     var base = generation.table
     var waiting = lazyUnits
-    if generation.number == 0, options.isLazy {
+    let libraries = try mapLibraries(changes)
+    if generation.number == 0, options.isLazy, libraries.isEmpty {
       try setAside(&inputs, &waiting, &base)
     }
+    if !libraries.isEmpty { pullEverything(into: &inputs, &waiting) }
     for object in inputs.objects {
       for library in SwiftRuntime.autolinkedLibraries(object) {
         try? space.host.open(library: library)
@@ -86,7 +96,9 @@ final class Program: @unchecked Sendable {
     while true {
       try pullMembers(into: &inputs)
       pullWaiting(into: &inputs, &waiting)
-      let table = inputs.tableWithoutChangedUnits(base, space)
+      let table = try self.table(
+        inputs.tableWithoutChangedUnits(base, space), with: libraries,
+        without: inputs.removedUnits)
       let owners = inputs.comdatOwners(comdatOwners, space)
       var planning = 0.0
       var plans: [StatePlan] = []
@@ -142,6 +154,7 @@ final class Program: @unchecked Sendable {
       }
       let prepared = try finish(inputs, plans, set, registers, planning, clock.microseconds)
       prepared.waiting = waiting
+      try bindLibraries(libraries, prepared)
       return prepared
     }
   }
@@ -255,8 +268,11 @@ final class Program: @unchecked Sendable {
       }
       report.verdicts += member.plan.remarks(member.unit.name)
     }
+    report.verdicts += carryLibraries(prepared.libraries)
     for change in prepared.set.gotChanges { space.got.set(change.entry, change.value) }
-    space.slots.publish(prepared.set.slotChanges + prepared.clearedSlots)
+    space.slots.publish(
+      prepared.set.slotChanges + prepared.clearedSlots
+        + prepared.libraries.flatMap(\.slotChanges))
     for (slot, resolver) in prepared.set.indirectFunctions {
       space.slots.bind(slot, to: LinkedCode.resolve(resolver).value)
     }
@@ -266,16 +282,19 @@ final class Program: @unchecked Sendable {
     takeOver(prepared)
     report.swapMicroseconds = clock.microseconds
     report.publishedAt = Stopwatch.now()
+    startLibraries(prepared.libraries)
     start(prepared)
     old.retire()
     prepared.members = []
-    report.pins = retire()
+    prepared.libraries = []
+    report.pins = retire() + libraryPins()
     report.pinnedBytes = report.pins.reduce(0) { $0 + $1.bytes }
     return report
   }
 
   func takeOver(_ prepared: PreparedReload) {
     lazyUnits = prepared.waiting
+    takeOverLibraries(prepared)
     for (id, owner) in prepared.set.comdatOwners { comdatOwners[id] = owner }
     for unit in prepared.removedUnits {
       if let version = unit.version { supersede(unit, version) }
@@ -307,7 +326,7 @@ final class Program: @unchecked Sendable {
     }
   }
 
-  private func addresses(of entries: [InitialiserPlan.Entry], _ version: UnitVersion)
+  func addresses(of entries: [InitialiserPlan.Entry], _ version: UnitVersion)
     -> [(priority: Int, address: UInt64)]
   {
     entries.compactMap { entry in
@@ -315,7 +334,7 @@ final class Program: @unchecked Sendable {
     }
   }
 
-  private func call(_ address: UInt64) {
+  func call(_ address: UInt64) {
     LinkedCode.initialise(Address(address), arguments)
   }
 
@@ -337,47 +356,4 @@ final class Program: @unchecked Sendable {
     }
     return pins
   }
-
-  // MARK: end
-
-  /// Runs the destructors and finalisers of linked code. What the process still refers to stays mapped.
-  func finish() {
-    guard generation.number > 0 else { return }
-    runFinalisers()
-    LinkedCode.runExitHandlers(of: space.got.start)
-    if Program.outliving.contains(where: { space.names.find($0) != nil }) {
-      space.arena.keepForever()
-      space.threadStorage.mustStay = true
-    }
-  }
-
-  /// `.fini_array` of all units, once.
-  private func runFinalisers() {
-    guard !hasFinished else { return }
-    hasFinished = true
-    var entries: [(priority: Int, address: UInt64)] = []
-    for unit in units.reversed() {
-      guard let version = unit.version else { continue }
-      entries += addresses(of: InitialiserPlan.finalisers(of: version.object), version)
-    }
-    for priority in Set(entries.map(\.priority)).sorted(by: >) {
-      for entry in entries where entry.priority == priority { call(entry.address) }
-    }
-  }
-
-  /// Has the finalisers run at the process's exit, after handlers that linked code registers.
-  private func finishAtExit() {
-    LinkedCode.atExit { [weak self] in self?.runFinalisers() }
-  }
-
-  /// Names by which linked code hands its addresses to something that outlives a session.
-  private static let outliving = [
-    "atexit", "pthread_create", "signal", "sigaction", "swift_addNewDSOImage", "thrd_create",
-    "_ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE",
-    "__cxa_thread_atexit", "__cxa_thread_atexit_impl", "pthread_key_create", "at_quick_exit",
-  ]
-
-  private static let fibreFunctions = [
-    "swapcontext", "makecontext", "make_fcontext", "jump_fcontext",
-  ]
 }

@@ -27,9 +27,19 @@ extension Program {
     for (unit, object) in pulled { inputs.add(unit, object) }
   }
 
+  /// All units that wait: a library may refer to data of any of them.
+  func pullEverything(into inputs: inout ChangeSet, _ waiting: inout LazyUnits) {
+    let pulled = waiting.waiting.values.sorted { $0.unit.id < $1.unit.id }
+    for (unit, object) in pulled {
+      waiting.remove(unit.id)
+      inputs.noteWaiting([(unit, object)])
+      inputs.add(unit, object)
+    }
+  }
+
   func isWaiting(_ unit: Unit) -> Bool { lazyUnits.waiting[unit.id] != nil }
   var allUnitNames: [String] {
-    units.filter { $0.version != nil || isWaiting($0) }.map(\.name)
+    units.filter { $0.version != nil || $0.library != nil || isWaiting($0) }.map(\.name)
   }
 
   /// Links the waiting unit that defines a function, now, in the current generation.

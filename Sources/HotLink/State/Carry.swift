@@ -29,9 +29,17 @@ struct Carry {
   var image: UnsafeRawPointer?
   var oldImage: UnsafeRawPointer?
 
-  /// Carries it out.
+  /// Carries it out where the linker writes the arena.
   func perform(in arena: Arena) -> Verdict.Fate? {
-    guard let live = arena.place(of: Address(address)) else { return nil }
+    arena.place(of: Address(address)).flatMap { perform(at: $0) }
+  }
+
+  /// Carries it out at the variable's own address, which must be writable.
+  func performInPlace() -> Verdict.Fate? {
+    UnsafeMutableRawPointer(bitPattern: UInt(address)).flatMap { perform(at: $0) }
+  }
+
+  private func perform(at live: UnsafeMutableRawPointer) -> Verdict.Fate? {
     let common = Int(min(size, oldSize))
     switch kind {
     case .added:

@@ -67,6 +67,12 @@ public struct StateRefusal: Error, Hashable, Sendable {
     case threadLocalLayout
     /// A table that a runtime walks from `__start_` to `__stop_` changed its size.
     case tableResized(from: UInt64, to: UInt64)
+    /// Mutable bytes of a stripped library that no symbol names: whose they are is not known.
+    case unnamedState(bytes: UInt64)
+    /// Code of a library that cannot be decoded from end to end: what it refers to is not known.
+    case undecodableCode(at: UInt64)
+    /// A shared object with records of the Swift runtime.
+    case swiftLibrary
     /// Units that are not part of the change still refer to it.
     case stillReferenced(by: [String])
   }

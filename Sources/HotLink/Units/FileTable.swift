@@ -22,10 +22,11 @@ final class FileTable: Sendable {
       let old = entries[file.path]
       var units: [String: UInt64] = [:]
       var changes: [UnitChange] = []
-      if let object = file.object {
+      let content = file.object.map { UnitContent.object($0) } ?? file.library.map { .library($0) }
+      if let content {
         units[file.path.string] = file.hash
         if old?.units[file.path.string] == file.hash { return [] }
-        changes.append(UnitChange(name: file.path.string, object: object))
+        changes.append(UnitChange(name: file.path.string, content: content))
       }
       for member in file.members {
         let hash = member.object.bytes.hash

@@ -9,6 +9,8 @@ final class Unit {
   let name: String
   /// What is linked now; nil before the first link and after removal.
   var version: UnitVersion?
+  /// The same for a shared object.
+  var library: LibraryVersion?
 
   init(id: UInt32, name: String) {
     self.id = id
@@ -16,14 +18,29 @@ final class Unit {
   }
 }
 
+/// What a unit is made of.
+package enum UnitContent {
+  case object(ObjectFile)
+  case library(LibraryFile)
+}
+
 /// A new content for a unit, or its removal.
 package struct UnitChange {
   package var name: String
   /// nil: the unit is gone.
-  package var object: ObjectFile?
+  package var content: UnitContent?
+
+  package init(name: String, content: UnitContent?) {
+    self.name = name
+    self.content = content
+  }
 
   package init(name: String, object: ObjectFile?) {
-    self.name = name
-    self.object = object
+    self.init(name: name, content: object.map { .object($0) })
+  }
+
+  package var object: ObjectFile? {
+    if case .object(let object)? = content { return object }
+    return nil
   }
 }

@@ -8,6 +8,8 @@ struct UnitFile {
   var hash: UInt64
   /// The object, when the file is one.
   var object: ObjectFile?
+  /// The same when it is a shared object.
+  var library: LibraryFile?
   /// The members, when it is an archive.
   var members: [(name: String, object: ObjectFile)] = []
   var isArchive = false
@@ -47,6 +49,10 @@ enum UnitReader {
         }
       }
       return file
+    case .sharedObject:
+      return UnitFile(
+        path: path, hash: hash,
+        library: try LibraryFile(bytes, contents: bytes.contents, name: name))
     default:
       return UnitFile(path: path, hash: hash, object: try ObjectFile(bytes, name: name))
     }

@@ -47,6 +47,10 @@ enum Messages {
     case .noSpace(let what, let requested):
       return "error: no space left for \(what)\(inFile)\n  requested: \(requested) bytes"
         + "\n  help: restart the program"
+    case .unreachableThread(let id, let name):
+      return "error: thread \(id) '\(name)' could not be given its thread-local variables\(inFile)"
+        + "\n  it blocks signals, and its thread pointer was not found"
+        + "\n  help: start it after the load, or compile with -ftls-model=global-dynamic"
     case .system(let system):
       return "error: \(system.call): \(system.message)\n  for \(system.subject)"
     }
@@ -97,6 +101,16 @@ enum Messages {
       return "error: new variable '\(refusal.symbol)' needs a reset of its unit\(place)"
         + "\n  '\(initialiser)' initialises it together with variables that live"
         + "\n  help: restart, initialise it with a constant, or put it into a new file"
+    case .unnamedState(let bytes):
+      return
+        "error: \(bytes) bytes of state in \(refusal.symbol) have no names\n  in \(refusal.unit)"
+        + "\n  help: do not strip libraries that shall be reloaded"
+    case .undecodableCode(let at):
+      return "error: code at \(hex(at)) cannot be decoded\n  in \(refusal.unit)"
+        + "\n  help: let hotlink watch the objects of this library instead"
+    case .swiftLibrary:
+      return "error: a Swift library cannot be replaced\n  in \(refusal.unit)"
+        + "\n  help: let hotlink watch the objects of this library instead"
     case .threadLocalLayout:
       return "error: thread-local variables moved: \(refusal.symbol)\(place)"
         + "\n  help: restart, or add new ones in another file"

@@ -4,7 +4,7 @@
 internal import SystemPackage
 
 /// Gathers the images of a load.
-struct Dependencies {
+package struct Dependencies {
   private enum Member {
     case own(Int)
     case existing(MappedImage, ImageGroup)
@@ -19,9 +19,9 @@ struct Dependencies {
   /// In the order of lookup.
   private var members: [Member] = []
 
-  init(
+  package init(
     _ context: LinkContext, _ group: ImageGroup, _ options: ImageOptions,
-    _ candidates: [ImageSource]
+    _ candidates: [ImageSource] = []
   ) {
     self.context = context
     self.group = group
@@ -32,7 +32,7 @@ struct Dependencies {
   /// Everything the first image of the group needs, mapped.
   ///
   /// - Throws: `LinkError`: a library that is found nowhere, or cannot be mapped.
-  mutating func gather() throws(LinkError) {
+  package mutating func gather() throws(LinkError) {
     members = [.own(0)]
     var next = 0
     while next < members.count {
@@ -54,7 +54,7 @@ struct Dependencies {
   }
 
   /// All images that references are looked up in, without those that every image sees anyway.
-  func localScope() -> Scope {
+  package func localScope() -> Scope {
     var providers: [SymbolProvider] = []
     for member in members {
       let provider = self.provider(member)
@@ -65,9 +65,9 @@ struct Dependencies {
   }
 
   /// What the process's images see.
-  var globalScope: Scope { host.global }
+  package var globalScope: Scope { host.global }
   /// Every image of the load, for the check of versions.
-  var providers: [SymbolProvider] { members.map { provider($0) } }
+  package var providers: [SymbolProvider] { members.map { provider($0) } }
 
   private func provider(_ member: Member) -> SymbolProvider {
     switch member {
@@ -83,6 +83,7 @@ struct Dependencies {
     if let known = members.firstIndex(where: { provider($0).isNamed(name) }) {
       return link(member, to: members[known])
     }
+    if context.options.isProvided(name) { return }
     if needer.isHost {
       // What the process's loader did not need to load, we do not either.
       if let provider = host.image(named: name) { members.append(.host(provider)) }

@@ -20,6 +20,9 @@ public final class LinkContext: Sendable {
     /// when they lie in a system directory. Otherwise an error.
     public var opensSystemLibraries = true
 
+    /// Libraries that are there already in another way, by what DT_NEEDED calls them.
+    package var isProvided: @Sendable (NameView) -> Bool = { _ in false }
+
     public init(mapper: any Mapper = DefaultMapper.shared) { self.mapper = mapper }
   }
 

@@ -37,6 +37,8 @@ public struct LinkError: Error, Hashable, Sendable {
     case missingVersion(version: String, library: String)
     /// Address space or thread-local space set aside for loaded code is used up.
     case noSpace(what: String, requested: UInt64)
+    /// A running thread that could not be given its thread-local variables: its id and name.
+    case unreachableThread(id: Int32, name: String)
     case system(SystemError)
   }
 

@@ -1,6 +1,7 @@
 // Thread-local storage of linked code: a reserved part of the static TLS block, at one offset from the
 // thread pointer for all threads, so that local-exec and initial-exec code can be loaded late.
 internal import CLoaderSupport
+internal import Glibc
 internal import Synchronization
 
 /// The reserved block and what is handed out of it. Its owner serialises.
@@ -50,15 +51,78 @@ package final class StaticTLS: @unchecked Sendable {
     StaticTLS.allocator.withLock { $0.release(range) }
   }
 
-  /// Gives new threads, and the calling one, the first bytes of their variables.
+  /// First bytes of a range that `allocate` gave.
+  package struct Piece {
+    /// From the thread pointer, as `allocate` returned it.
+    package var offset: UInt64
+    /// In bytes; what is behind `bytes` becomes zero.
+    package var size: UInt64
+    package var bytes: UnsafeRawBufferPointer
+
+    package init(offset: UInt64, size: UInt64, bytes: UnsafeRawBufferPointer) {
+      (self.offset, self.size, self.bytes) = (offset, size, bytes)
+    }
+  }
+
+  /// Gives every thread, running or to come, the first bytes of variables that nobody uses yet.
   package func initialise(_ offset: UInt64, _ bytes: UnsafeRawBufferPointer) throws(LinkError) {
-    guard let start = bytes.baseAddress, bytes.count > 0 else { return }
-    let code = hl_static_tls_initialise(Int(offset &- base), start, bytes.count)
-    guard code == 0 else {
+    try initialise([Piece(offset: offset, size: UInt64(bytes.count), bytes: bytes)])
+  }
+
+  /// The same for all variables of a link: each thread is interrupted once, and none when the bytes
+  /// are what threads have anyway.
+  ///
+  /// - Throws: `LinkError.unreachableThread` when one neither answers within 200 ms nor can be
+  ///   written from outside; `.system`.
+  package func initialise(_ pieces: [Piece]) throws(LinkError) {
+    let needed = pieces.filter { piece in
+      let bytes = piece.bytes.prefix(Int(piece.size))
+      let isStale = StaticTLS.touch(piece.offset &- base, piece.size)
+      return piece.size > 0 && (isStale || bytes.contains { $0 != 0 })
+    }
+    guard !needed.isEmpty else { return }
+    let raw = needed.map {
+      hl_static_tls_piece(
+        offset: Int($0.offset &- base), size: Int($0.size), bytes: $0.bytes.baseAddress,
+        count: min($0.bytes.count, Int($0.size)))
+    }
+    var unreached: Int32 = 0
+    switch hl_static_tls_initialise(raw, raw.count, 200, &unreached) {
+    case 0: return
+    case ETIMEDOUT:
+      throw LinkError(
+        file: "", .unreachableThread(id: unreached, name: StaticTLS.nameOfThread(unreached)))
+    case let code:
       throw LinkError(
         file: "",
         .system(
           SystemError(call: "mprotect", subject: "initial thread-local bytes", code: code)))
+    }
+  }
+
+  // Which stretches of 64 bytes have held variables: threads may have any bytes there.
+  private static let touched = Mutex([Bool](repeating: false, count: Int(HL_STATIC_TLS_BYTES) / 64))
+
+  /// - Returns: whether any of the range was touched before.
+  private static func touch(_ start: UInt64, _ size: UInt64) -> Bool {
+    touched.withLock { touched in
+      guard size > 0, start < UInt64(HL_STATIC_TLS_BYTES),
+        size <= UInt64(HL_STATIC_TLS_BYTES) - start
+      else { return true }
+      var wasTouched = false
+      for place in Int(start / 64)...Int((start + size - 1) / 64) {
+        wasTouched = wasTouched || touched[place]
+        touched[place] = true
+      }
+      return wasTouched
+    }
+  }
+
+  private static func nameOfThread(_ task: Int32) -> String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
+      guard let start = buffer.baseAddress else { return "" }
+      hl_task_name(task, start, buffer.count)
+      return String(cString: start)
     }
   }
 }

@@ -55,6 +55,16 @@ package final class HostProcess: @unchecked Sendable {
     return found
   }
 
+  /// A thread-local variable by the module id and offset that its library uses for it; nil when the
+  /// process has no such module, or its block ends before.
+  package func threadLocal(module: UInt64, offset: UInt64) -> ThreadVariable? {
+    var raw = hl_thread_variable()
+    guard hl_host_tls_offset(module, offset, &raw) == 0 else { return nil }
+    return ThreadVariable(
+      module: raw.module, offset: raw.offset,
+      threadOffset: raw.is_static != 0 ? UInt64(bitPattern: raw.thread_offset) : nil)
+  }
+
   /// Whether the process was asked for a name and had it.
   package func knows(_ id: SymbolID) -> Bool {
     let index = Int(id.index)

@@ -20,6 +20,7 @@ struct DynamicRelocation {
   let image: MappedImage
   private let provider: SymbolProvider
   private let bias: UInt64
+  private let binder: (any ReferenceBinder)?
   private var writer: ImageWriter
   private(set) var indirect: [IndirectReference] = []
   private(set) var missing = MissingReferences()
@@ -32,7 +33,8 @@ struct DynamicRelocation {
     self.image = image
     provider = image.provider
     bias = image.provider.bias
-    writer = ImageWriter(image.mapping, base: image.headers.base)
+    binder = image.options.binder
+    writer = ImageWriter(image)
   }
 
   /// Applies everything that can be applied now.
@@ -87,10 +89,16 @@ struct DynamicRelocation {
     }
   }
 
+  /// B + A, unless somebody has another place for what stands there.
+  @inline(__always)
+  private func own(_ virtual: UInt64, at place: UInt64) -> UInt64 {
+    guard let binder else { return bias &+ virtual }
+    return binder.target(of: virtual, at: place, in: image) ?? bias &+ virtual
+  }
+
   private mutating func addBias(at address: UInt64) throws(LinkError) {
-    guard let value = writer.read(address), writer.write(value &+ bias, at: address) else {
-      throw outside(address, "DT_RELR")
-    }
+    guard let value = writer.read(address), writer.write(own(value, at: address), at: address)
+    else { throw outside(address, "DT_RELR") }
     count += 1
   }
 
@@ -103,7 +111,8 @@ struct DynamicRelocation {
       let entry = table.loadUnaligned(fromByteOffset: index * 24, as: Elf64_Rela.self)
       if entry.type == X86_64.Dynamic.relative, !observed {
         // B + A: most of all relocations.
-        guard writer.write(bias &+ UInt64(bitPattern: entry.r_addend), at: entry.r_offset) else {
+        let value = own(UInt64(bitPattern: entry.r_addend), at: entry.r_offset)
+        guard writer.write(value, at: entry.r_offset) else {
           throw outside(entry.r_offset, X86_64.dynamicName(entry.type))
         }
       } else if observed {
@@ -139,7 +148,7 @@ struct DynamicRelocation {
     let p = image.address(entry.r_offset).value
     switch entry.type {
     case Type.none: return
-    case Type.relative, Type.relative64: try store(bias &+ a, entry, .word64)
+    case Type.relative, Type.relative64: try store(own(a, at: entry.r_offset), entry, .word64)
     case Type.word64: if let s = try address(entry, a) { try store(s &+ a, entry, .word64) }
     case Type.globalData:
       // glibc adds the addend here too; linkers write 0.

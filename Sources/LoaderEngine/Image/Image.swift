@@ -164,7 +164,7 @@ extension ThreadStorage {
     switch self {
     case .none: nil
     case .module(let id), .host(let id): ThreadLocalModule.address(module: id, offset: offset)
-    case .fixed(_, _, let start): Address(hl_thread_pointer()) &+ (start &+ offset)
+    case .fixed(_, _, let start): Address(hl_own_thread_pointer()) &+ (start &+ offset)
     }
   }
 }

@@ -79,7 +79,7 @@ package final class ImageGroup: @unchecked Sendable {
     for image in images { image.provider.isRelocated = true }
     for reference in indirect {
       let chosen = reference.provider.resolved(reference.resolver, by: LinkedCode.resolve)
-      var writer = ImageWriter(reference.image.mapping, base: reference.image.headers.base)
+      var writer = ImageWriter(reference.image)
       guard writer.write(chosen &+ reference.addend, at: reference.place) else {
         throw LinkError(
           file: reference.image.name,

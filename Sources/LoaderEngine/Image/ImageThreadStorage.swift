@@ -23,6 +23,7 @@ final class StaticThreadBlock: @unchecked Sendable {
 extension MappedImage {
   /// Gives the image its thread-local storage, before anything refers to it.
   func makeThreadStorage() throws(LinkError) {
+    guard threadModule == nil, threadBlock == nil else { return }
     guard let template = headers.threadTemplate else { return }
     if provider.entries.hasStaticTLS || usesFixedOffsets {
       let block: StaticThreadBlock
@@ -49,6 +50,15 @@ extension MappedImage {
     provider.threadStorage = .module(id: module.id)
   }
 
+  /// Takes the thread-local variables of an earlier version over, with their values. The caller vouches
+  /// that they are laid out alike, and keeps the earlier image.
+  package func adoptThreadStorage(of other: MappedImage) {
+    threadModule = other.threadModule
+    threadBlock = other.threadBlock
+    hasAdoptedThreads = true
+    provider.threadStorage = other.provider.threadStorage
+  }
+
   /// Whether a relocation asks for an offset from the thread pointer of a variable of its own.
   private var usesFixedOffsets: Bool {
     for table in [provider.entries.relocations, provider.entries.jumpSlots] where !table.isEmpty {
@@ -67,7 +77,7 @@ extension MappedImage {
 
   /// Gives all threads the first bytes of variables at fixed offsets, after relocation.
   func initialiseThreads() throws(LinkError) {
-    guard let block = threadBlock, let template = headers.threadTemplate,
+    guard !hasAdoptedThreads, let block = threadBlock, let template = headers.threadTemplate,
       let start = address(template.address).pointer
     else { return }
     do {

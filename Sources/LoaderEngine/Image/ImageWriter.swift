@@ -4,7 +4,7 @@
 internal import Glibc
 
 /// Writes into the writable parts of an image that is being relocated.
-struct ImageWriter {
+package struct ImageWriter {
   private let ranges: [WritableRange]
   private let base: UInt64
   private var current: WritableRange
@@ -13,16 +13,27 @@ struct ImageWriter {
   private nonisolated(unsafe) static let nowhere = UnsafeMutableRawPointer.allocate(
     byteCount: 8, alignment: 8)
 
-  /// - Parameter base: virtual address of the image's first page.
-  init(_ mapping: any ImageMapping, base: UInt64) {
-    ranges = mapping.writableRanges
-    self.base = base
-    current = ranges.first ?? WritableRange(offset: 0, size: 0, place: ImageWriter.nowhere)
+  /// - Parameter includingText: also what is writable only until the image is sealed.
+  package init(_ image: MappedImage, includingText: Bool = false) {
+    let segments = image.headers.segments
+    var ranges = image.mapping.writableRanges
+    if !includingText, !image.provider.entries.relocatesText {
+      ranges.removeAll { range in
+        !segments.contains {
+          $0.access.contains(.write) && $0.offset <= range.offset
+            && range.offset < $0.offset + $0.size
+        }
+      }
+    }
+    self.ranges = ranges
+    base = image.headers.base
+    current =
+      ranges.first ?? WritableRange(offset: 0, size: 0, place: ImageWriter.nowhere)
   }
 
   /// Where `width` bytes at a virtual address can be written; nil when they do not lie in one part.
   @inline(__always)
-  mutating func place(_ address: UInt64, _ width: UInt64) -> UnsafeMutableRawPointer? {
+  package mutating func place(_ address: UInt64, _ width: UInt64) -> UnsafeMutableRawPointer? {
     let offset = address &- base &- current.offset
     if current.size >= width, offset <= current.size &- width { return current.place + Int(offset) }
     return find(address, width)
@@ -72,7 +83,8 @@ struct ImageWriter {
   }
 
   /// Copies `count` bytes to a virtual address; false when not all of it is writable.
-  mutating func copy(_ source: UnsafeRawPointer, to address: UInt64, count: UInt64) -> Bool {
+  package mutating func copy(_ source: UnsafeRawPointer, to address: UInt64, count: UInt64) -> Bool
+  {
     if let place = place(address, count) {
       memmove(place, source, Int(count))
       return true

@@ -64,3 +64,18 @@ public struct LinkObserver: Sendable {
 
   var seesRelocations: Bool { willRelocate != nil || didRelocate != nil }
 }
+
+/// Gives references of an image another meaning than its scopes would. It is how a reload runtime sends
+/// calls to stubs, and variables to where they live already.
+package protocol ReferenceBinder: AnyObject, Sendable {
+  /// The address a symbol stands for; nil: whatever the scopes have.
+  func address(of name: NameView, isForCall: Bool, in image: MappedImage) -> UInt64?
+  /// The address of a symbol that no scope has; nil: it is missing.
+  func fallback(for name: NameView, isForCall: Bool, in image: MappedImage) -> UInt64?
+  /// What a word holds that refers to the image itself (R_X86_64_RELATIVE, RELR); nil: B + A.
+  ///
+  /// - Parameters:
+  ///   - virtual: A, a virtual address of the image.
+  ///   - place: the virtual address of the word.
+  func target(of virtual: UInt64, at place: UInt64, in image: MappedImage) -> UInt64?
+}

@@ -18,6 +18,7 @@ package final class MappedImage: @unchecked Sendable {
   var threadBlock: StaticThreadBlock?
   var unwindRegistration: UnwindRegistration?
   var lazyTable: LazyTable?
+  var hasAdoptedThreads = false
   private var ledger: ThreadExitLedger?
   var descriptors: ThreadLocalDescriptors?
 
@@ -50,8 +51,8 @@ package final class MappedImage: @unchecked Sendable {
         file: source.name,
         .unsupported(what: "no dynamic section", help: "link it with -shared"))
     }
-    var relocatesText = false
-    if options.textRelocations == .allowed {
+    var relocatesText = options.redirectsText
+    if !relocatesText, options.textRelocations == .allowed {
       relocatesText = try MappedImage.relocatesText(source, headers, dynamic)
     }
     let request = MappingRequest(
@@ -167,6 +168,10 @@ public struct ImageOptions: Sendable {
   public var textRelocations: TextRelocations = .allowed
   /// What sees, and may change, every relocation and binding.
   public var observer: LinkObserver?
+  /// Decides what references mean before any scope is asked: the reload runtime's.
+  package var binder: (any ReferenceBinder)?
+  /// Code may be written until the image is sealed: references in it are redirected.
+  package var redirectsText = false
 
   public init() {}
 }

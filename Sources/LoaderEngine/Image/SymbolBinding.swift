@@ -31,6 +31,13 @@ extension MappedImage {
           structure: "relocation", offset: UInt64(index),
           detail: "symbol \(index) lies outside the symbol table"))
     }
+    let binder = options.binder
+    if let binder, symbol.binding != UInt8(STB_LOCAL), !symbol.isThreadLocal,
+      let text = lookup.name(of: symbol),
+      let address = binder.address(of: text, isForCall: isForCall, in: self)
+    {
+      return Binding(address: address, provider: nil, symbol: symbol)
+    }
     let visibility = symbol.visibility
     if symbol.binding == UInt8(STB_LOCAL) || visibility == UInt8(STV_HIDDEN)
       || visibility == UInt8(STV_INTERNAL)
@@ -50,6 +57,11 @@ extension MappedImage {
     var binding = find(request, isCopy: isCopy).map { resolve($0) }
     if options.observer?.binding != nil || isLazy && options.observer?.lazyCall != nil {
       observe(&binding, symbol, text, request, isLazy)
+    }
+    if binding == nil, !symbol.isWeakBinding, let binder,
+      let address = binder.fallback(for: text, isForCall: isForCall, in: self)
+    {
+      return Binding(address: address, provider: nil, symbol: symbol)
     }
     if binding == nil, symbol.isWeakBinding {
       return Binding(address: 0, provider: nil, symbol: symbol)

@@ -95,9 +95,11 @@ package final class LinkedSet: @unchecked Sendable {
   /// Keeps what was allocated, gives threads their initial bytes, and hands out the symbol table of
   /// the new generation. Called once, at publication.
   package func commit() throws(LinkError) -> SymbolTable {
-    for image in threadImages {
-      try space.threadStorage.initialise(image.offset, UnsafeRawBufferPointer(image.bytes))
-    }
+    try space.threadStorage.initialise(
+      threadImages.map {
+        StaticTLS.Piece(
+          offset: $0.offset, size: UInt64($0.bytes.count), bytes: UnsafeRawBufferPointer($0.bytes))
+      })
     hasCommitted = true
     for group in groups { group.isPermanent = options.isPermanent }
     for (index, group) in groups.enumerated() where unwindRanges[index].size > 8 {
@@ -105,6 +107,9 @@ package final class LinkedSet: @unchecked Sendable {
     }
     return draft.table
   }
+
+  /// The symbols of the new generation, once it is linked.
+  package var table: SymbolTable { draft.table }
 
   /// What the new generation has for a symbol.
   package func definition(of id: SymbolID) -> Definition? { draft[id] }

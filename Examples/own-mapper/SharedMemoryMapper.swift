@@ -10,6 +10,11 @@ public final class SharedMemoryMapper: Mapper {
   public struct Counts: Sendable, Equatable {
     public var now = 0
     public var ever = 0
+
+    public init(now: Int = 0, ever: Int = 0) {
+      self.now = now
+      self.ever = ever
+    }
   }
 
   private let state = Mutex(Counts())
