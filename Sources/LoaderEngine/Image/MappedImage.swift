@@ -17,6 +17,7 @@ package final class MappedImage: @unchecked Sendable {
   var threadModule: ThreadLocalModule?
   var threadBlock: StaticThreadBlock?
   var unwindRegistration: UnwindRegistration?
+  var unwindCopy: NearbyPages?
   var lazyTable: LazyTable?
   var hasAdoptedThreads = false
   private var ledger: ThreadExitLedger?
@@ -76,6 +77,7 @@ package final class MappedImage: @unchecked Sendable {
   deinit {
     // These read the image's memory: before it goes, which is what happens last.
     unwindRegistration = nil
+    unwindCopy = nil
     lazyTable = nil
     threadModule = nil
     threadBlock = nil
