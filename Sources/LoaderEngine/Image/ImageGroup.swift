@@ -79,6 +79,13 @@ package final class ImageGroup: @unchecked Sendable {
   package func resolveIndirect() throws(LinkError) {
     for image in images { image.provider.isRelocated = true }
     for reference in indirect {
+      // Code that was written to cannot run before it is sealed, and sealed data cannot be written.
+      if reference.provider.entries.relocatesText {
+        throw LinkError(
+          file: reference.image.name,
+          .unsupported(
+            what: "IFUNCs together with text relocations", help: "compile everything with -fPIC"))
+      }
       let chosen = reference.provider.resolved(reference.resolver, by: LinkedCode.resolve)
       var writer = ImageWriter(reference.image)
       guard writer.write(chosen &+ reference.addend, at: reference.place) else {
