@@ -22,6 +22,8 @@ enum Loader {
     _ source: ImageSource, _ candidates: [ImageSource], kind: ImageHeaders.Kind?,
     _ options: ImageOptions, in context: LinkContext
   ) throws(LinkError) -> Image {
+    var options = options
+    options.opener = options.opener ?? context
     let group = ImageGroup(arguments: context.arguments)
     group.append(
       try MappedImage.open(source, kind: kind, by: context.options.mapper, options))

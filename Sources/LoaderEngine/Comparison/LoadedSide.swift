@@ -26,7 +26,7 @@ struct LoadedSide {
         switch image.threadStorage {
         case .none: nil
         case .module(let id), .host(let id): ThreadLocalModule.address(module: id, offset: 0)
-        case .fixed(_, _, let offset): Address(hl_thread_pointer()) &+ offset
+        case .fixed(_, _, let offset): Address(hl_own_thread_pointer()) &+ offset
         }
       if let start { blocks.append(Block(start: start.value, provider: image)) }
     }
@@ -77,7 +77,7 @@ struct LoadedSide {
 
   /// Of a distance from the thread pointer.
   func meaning(ofThreadOffset offset: UInt64) -> WordMeaning {
-    let address = Address(hl_thread_pointer()).value &+ offset
+    let address = Address(hl_own_thread_pointer()).value &+ offset
     var best: Block?
     for block in blocks where block.start <= address && block.start > (best?.start ?? 0) {
       best = block

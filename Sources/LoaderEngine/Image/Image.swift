@@ -142,22 +142,6 @@ public struct Symbol<Value>: Sendable {
   }
 }
 
-extension SymbolProvider {
-  /// The symbol an address belongs to: the nearest one at or below it that is not over before it.
-  package func symbol(at address: Address) -> (name: String, offset: UInt64)? {
-    var best: Elf64_Sym?
-    let wanted = address.value &- bias
-    lookup.forEachExported { _, symbol in
-      guard symbol.st_shndx != 0xFFF1, symbol.type != UInt8(STT_TLS), symbol.st_value <= wanted,
-        symbol.st_size == 0 || wanted - symbol.st_value < symbol.st_size
-      else { return }
-      if best.map({ $0.st_value < symbol.st_value }) ?? true { best = symbol }
-    }
-    guard let best, let text = lookup.name(of: best) else { return nil }
-    return (text.string, wanted - best.st_value)
-  }
-}
-
 extension ThreadStorage {
   /// Where the calling thread has a variable.
   func address(offset: UInt64) -> Address? {

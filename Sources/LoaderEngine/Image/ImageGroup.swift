@@ -54,6 +54,7 @@ package final class ImageGroup: @unchecked Sendable {
   /// - Parameter global: scopes that are searched before the group's own.
   /// - Throws: `LinkError`; what is missing is reported for all images at once.
   package func relocate(global: [Scope], local: Scope) throws(LinkError) {
+    Introspection.isReady
     localScope = local
     for image in images {
       try image.makeThreadStorage()
@@ -104,6 +105,7 @@ package final class ImageGroup: @unchecked Sendable {
       try image.checkInitialisers()
       try image.registerUnwindTable()
       try image.initialiseThreads()
+      image.liveRecord = LiveRecord(image)
     }
     LiveImages.add(self)
   }
