@@ -16,7 +16,7 @@ struct Check: ParsableCommand {
       With --against dlopen: loads shared objects, each in a process of its own, by ld.so and by us, \
       and compares what every relocation wrote. Their initialisers do not run; those of the libraries \
       they need do. Exit codes: 0 nothing differs, 1 something does, 2 we cannot load it, 5 dlopen cannot \
-      either; of several files the worst: 2, then 1, then 5.
+      either; of several files the worst: 1, then 2, then 5.
       """)
 
   @Argument(help: "Objects and archives. With --against: shared objects, or directories of them.")

@@ -46,8 +46,9 @@ struct AgainstReport {
 
   private static func rank(_ code: Int32) -> Int {
     switch code {
-    case RunnerExit.badInput: 3
-    case RunnerExit.different: 2
+    // A library that is loaded wrongly is worse than one that is refused.
+    case RunnerExit.different: 3
+    case RunnerExit.badInput: 2
     case RunnerExit.oracleRefuses: 1
     default: 0
     }

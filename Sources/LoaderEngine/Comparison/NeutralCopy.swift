@@ -61,35 +61,47 @@ package struct NeutralCopy {
     }
   }
 
-  /// Whether a file is a shared object for this machine, as far as its headers say: no program, no object.
+  /// Whether a file is a shared object for this machine: no program, no object, no separate debug data
+  /// (which has its library's headers, and no dynamic section behind them). What is too broken to be told
+  /// is for the comparison to refuse.
   package static func isSharedObject(_ path: FilePath) -> Bool {
-    guard let source = try? ImageSource(opening: path), source.size >= 64,
+    guard let source = try? ImageSource(opening: path),
+      let header = record(Elf64_Ehdr.self, source, at: 0),
       let start = try? FileContents(
         filling: 64,
         { (place) throws(LinkError) in try source.read(at: 0, into: place, count: 64) }),
       Identification.kind(of: Bytes(start)) == .sharedObject
     else { return false }
-    // What is too broken to be looked into is for the comparison to refuse.
-    guard let headers = try? ImageHeaders(source) else { return true }
-    // Separate debug data has headers like its library's, and no dynamic section.
-    guard let dynamic = headers.dynamic, !dynamic.isEmpty,
-      let at = offset(of: dynamic, headers)
-    else { return false }
-    let size = Int(dynamic.upperBound - dynamic.lowerBound)
-    guard
-      let entries = try? FileContents(
-        filling: size,
-        { (place) throws(LinkError) in
-          try source.read(at: UInt64(at), into: place, count: size)
-        })
-    else { return true }
-    for index in 0..<(size / MemoryLayout<Elf64_Dyn>.size) {
-      let entry = (entries.base + index * MemoryLayout<Elf64_Dyn>.size)
-        .loadUnaligned(as: Elf64_Dyn.self)
-      if entry.d_tag == 0 { break }
-      if entry.d_tag == flags1 { return entry.d_un.d_val & isPIE == 0 }
+    let size = UInt64(MemoryLayout<Elf64_Phdr>.size)
+    for index in 0..<UInt64(header.e_phnum) {
+      guard let segment = record(Elf64_Phdr.self, source, at: header.e_phoff &+ index * size)
+      else { return true }
+      guard segment.p_type == UInt32(PT_DYNAMIC) else { continue }
+      return segment.p_filesz > 0 && !isProgram(source, segment)
     }
-    return true
+    return false
+  }
+
+  private static func isProgram(_ source: ImageSource, _ dynamic: Elf64_Phdr) -> Bool {
+    // A tag and a value.
+    for index in 0..<(dynamic.p_filesz / 16) {
+      let at = dynamic.p_offset &+ index &* 16
+      guard let tag = record(Int64.self, source, at: at), tag != 0,
+        let value = record(UInt64.self, source, at: at &+ 8)
+      else { return false }
+      if tag == flags1 { return value & isPIE != 0 }
+    }
+    return false
+  }
+
+  private static func record<Record: BitwiseCopyable>(
+    _ type: Record.Type, _ source: ImageSource, at offset: UInt64
+  ) -> Record? {
+    let size = MemoryLayout<Record>.size
+    let bytes = try? FileContents(
+      filling: size,
+      { (place) throws(LinkError) in try source.read(at: offset, into: place, count: size) })
+    return bytes.flatMap { Bytes($0).load(type, at: 0) }
   }
 
   private static func offset(of extent: Range<UInt64>, _ headers: ImageHeaders) -> Int? {
