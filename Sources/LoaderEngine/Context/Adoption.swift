@@ -8,27 +8,33 @@ extension LinkContext {
   /// - Returns: nil when no image of the process holds it.
   public static func adopt(at address: Address) -> Image? {
     let images = HostImages.current()
-    return images.image(at: address).map { adopt($0, images) }
+    return images.image(at: address).flatMap { adopt($0, images) }
   }
 
   /// The process's image by its path, the last part of that, or its DT_SONAME. The program itself is
   /// `/proc/self/exe`, the vDSO `linux-vdso.so.1`.
   public static func adopt(named name: String) -> Image? {
     let images = HostImages.current()
-    return images.all.first {
-      $0.name == name || $0.name.hasSuffix("/" + name) || $0.soname?.string == name
+    let found = images.all.first { image in
+      image.name == name || image.name.hasSuffix("/" + name)
+        || image.soname.map { $0.string == name } ?? false
     }
-    .map { adopt($0, images) }
+    return found.flatMap { adopt($0, images) }
   }
 
   /// All images that the process's own loader has loaded, in its order.
   public static var processImages: [Image] {
     let images = HostImages.current()
-    return images.all.map { adopt($0, images) }
+    return images.all.compactMap { adopt($0, images) }
   }
 
-  private static func adopt(_ provider: SymbolProvider, _ images: HostImages) -> Image {
-    Image(
-      adopting: provider, with: images.dependencies(of: provider), images.hold(provider))
+  /// - Returns: nil for one that went meanwhile.
+  private static func adopt(_ provider: SymbolProvider, _ images: HostImages) -> Image? {
+    var hold: HostHandle?
+    if !images.isPermanent(provider) {
+      hold = HostImages.handle(provider)
+      guard hold != nil else { return nil }
+    }
+    return Image(adopting: provider, with: images.dependencies(of: provider), hold)
   }
 }

@@ -44,6 +44,8 @@ public final class Image: Sendable {
     guard let mapped, mapped.headers.entry != 0 else { return nil }
     return mapped.address(mapped.headers.entry)
   }
+  /// All images it was loaded with, itself first; none for one that was adopted.
+  package var members: [MappedImage] { group?.images ?? [] }
   /// Bytes that the kernel backs by huge pages, as far as known.
   public var hugePageBytes: UInt64 { mapped?.mapping.hugePageBytes ?? 0 }
   /// Relocations applied to the whole group it was loaded with.
