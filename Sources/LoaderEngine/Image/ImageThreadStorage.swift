@@ -71,9 +71,11 @@ extension MappedImage {
       let start = address(template.address).pointer
     else { return }
     do {
-      try block.storage.initialise(
-        block.threadOffset,
-        UnsafeRawBufferPointer(start: start, count: Int(template.fileSize)))
+      // All of it: what is behind the first bytes may hold another image's.
+      let bytes = UnsafeRawBufferPointer(start: start, count: Int(template.fileSize))
+      try block.storage.initialise([
+        StaticTLS.Piece(offset: block.threadOffset, size: template.size, bytes: bytes)
+      ])
     } catch {
       throw LinkError(file: name, error.reason)
     }
