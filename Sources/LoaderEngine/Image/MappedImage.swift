@@ -21,6 +21,8 @@ package final class MappedImage: @unchecked Sendable {
   var hasAdoptedThreads = false
   private var ledger: ThreadExitLedger?
   var descriptors: ThreadLocalDescriptors?
+  /// Images of other groups that have variables this one refers to (GNU: STB_GNU_UNIQUE).
+  var uniqueOwners: [AnyObject] = []
 
   /// Maps an image and opens its tables.
   ///
@@ -66,6 +68,7 @@ package final class MappedImage: @unchecked Sendable {
     provider = try SymbolProvider(
       dynamic, SegmentView(headers, mappedAt: start), name: source.name,
       bias: start.value &- headers.base, range: mapping.range, isHost: false)
+    provider.owner = self
     // Its linker has written offsets from the thread pointer into the code: those of the variables of
     // the program that runs already.
     if isExecutable, headers.threadTemplate != nil {
