@@ -23,6 +23,7 @@ hl_tls_get_addr:
         addq    8(%rdi), %rax
         ret
 1:      testq   %rax, %rax
+        jz      2f
         jns     __tls_get_addr@PLT      // a module of the process's own loader
         // Compilers have called this with a stack that is 8 off (gcc bug 58066).
         pushq   %rbp
@@ -34,6 +35,9 @@ hl_tls_get_addr:
         call    hl_tls_slow
         leave
         .cfi_def_cfa %rsp, 8
+        ret
+        // No module: a weak variable that nobody defines. Its address is the addend.
+2:      movq    8(%rdi), %rax
         ret
         .cfi_endproc
         .size   hl_tls_get_addr, .-hl_tls_get_addr

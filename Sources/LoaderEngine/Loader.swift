@@ -85,4 +85,11 @@ extension LinkContext {
   public func load(_ source: ImageSource, options: ImageOptions? = nil) throws(LinkError) -> Image {
     try Loader.load(source, [], kind: nil, options ?? self.options.image, in: self)
   }
+
+  /// Loads what was scanned, without reading it again.
+  ///
+  /// - Throws: `LinkError`; nothing is loaded then.
+  public func load(_ scan: ImageScan, options: ImageOptions? = nil) throws(LinkError) -> Image {
+    try load(scan.source, options: options)
+  }
 }

@@ -10,6 +10,9 @@ struct Check: ParsableCommand {
     discussion: """
       Exit codes: 0 the link is accepted, 2 it is refused.
 
+      With --trace bindings: loads shared objects, runs none of their code, and prints a line for each \
+      symbol that was looked up.
+
       With --against dlopen: loads shared objects, each in a process of its own, by ld.so and by us, \
       and compares what every relocation wrote. Their initialisers do not run; those of the libraries \
       they need do. Exit codes: 0 nothing differs, 1 something does, 2 we cannot load it, 5 dlopen cannot \
@@ -21,6 +24,9 @@ struct Check: ParsableCommand {
 
   @Option(help: "Loader to compare with, relocation by relocation.")
   var against: Oracle?
+
+  @Option(help: "bindings: load shared objects and print what each symbol was bound to.")
+  var trace: Trace?
 
   @Option(help: "Symbol whose linked bytes are shown; may be repeated.")
   var dump: [String] = []
@@ -52,6 +58,7 @@ struct Check: ParsableCommand {
       return try AgainstReport(json: json, table: table).run(
         AgainstCheck(libraries: libraries, falsify: falsify, timeLimit: timeLimit), files)
     }
+    if trace == .bindings { return try BindingTrace(json: json).run(files) }
     let reporter = Reporter(json: false)
     var options = Session.Options()
     options.isStrict = true

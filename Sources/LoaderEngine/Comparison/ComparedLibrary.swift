@@ -42,7 +42,11 @@ package enum ComparedLibrary {
     }
     do {
       let image = try LinkContext(options).loadLibrary(path)
-      let comparison = LoaderComparison(image, with: theirs)
+      guard let comparison = LoaderComparison(image, with: theirs) else {
+        return .notLoaded(
+          LinkError(
+            file: path.string, .unsupported(what: "an image of the process", help: "report this")))
+      }
       return withExtendedLifetime(image) { .compared(comparison) }
     } catch {
       return .notLoaded(error)

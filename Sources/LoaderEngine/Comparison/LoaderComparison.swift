@@ -43,10 +43,13 @@ package struct LoaderComparison: Sendable {
   private var lastWriters: [UInt64: Int]?
 
   /// Compares an image of ours with the same file as ld.so has it.
-  package init(_ image: Image, with other: SymbolProvider) {
+  ///
+  /// - Returns: nil for an image that is not ours.
+  package init?(_ image: Image, with other: SymbolProvider) {
+    guard let mapped = image.mapped else { return nil }
     let images = HostImages.current().all
-    self.image = image.mapped
-    ours = LoadedSide(image.mapped.provider, among: images, twin: other)
+    self.image = mapped
+    ours = LoadedSide(mapped.provider, among: images, twin: other)
     theirs = LoadedSide(other, among: images, twin: nil)
     compact = LoaderComparison.compactPlaces(ours)
     entries =

@@ -14,14 +14,15 @@ public struct AddressDescription: Hashable, Sendable {
 
   /// - Returns: nil when the address lies in no image.
   public init?(_ address: Address) {
-    let provider: SymbolProvider
     if let image = LiveImages.image(at: address) {
-      provider = image.provider
-    } else if let image = HostImages.current().image(at: address) {
-      provider = image
-    } else {
-      return nil
+      self.init(address, in: image.provider)
+      return
     }
+    guard let image = LinkContext.adopt(at: address) else { return nil }
+    self.init(address, in: image.provider)
+  }
+
+  private init(_ address: Address, in provider: SymbolProvider) {
     image = provider.name
     imageOffset = address &- provider.range.start
     let found = provider.symbol(at: address)

@@ -68,6 +68,15 @@ package final class MappedImage: @unchecked Sendable {
     provider = try SymbolProvider(
       dynamic, SegmentView(headers, mappedAt: start), name: source.name,
       bias: start.value &- headers.base, range: mapping.range, isHost: false)
+    // Its linker has written offsets from the thread pointer into the code: those of the variables of
+    // the program that runs already.
+    if isExecutable, headers.threadTemplate != nil {
+      throw LinkError(
+        file: source.name,
+        .unsupported(
+          what: "thread-local variables of an executable",
+          help: "link it with -shared, or run it in a process of its own"))
+    }
     if provider.entries.relocatesText, options.textRelocations == .refused {
       throw LinkError(
         file: source.name,
@@ -153,6 +162,8 @@ package final class MappedImage: @unchecked Sendable {
   @inline(__always)
   package func address(_ virtual: UInt64) -> Address { Address(provider.bias &+ virtual) }
 
+  /// ET_EXEC or a position-independent executable.
+  package var isExecutable: Bool { headers.kind == .executable || provider.entries.isPIE }
   package var bindsLazily: Bool { options.binding == .lazy && !provider.entries.bindsNow }
 }
 

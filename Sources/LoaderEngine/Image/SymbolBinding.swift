@@ -69,6 +69,16 @@ extension MappedImage {
     return binding
   }
 
+  /// The definition of a thread-local variable that symbol `index` means, before anything is bound.
+  func definition(ofThreadLocal index: UInt32) -> FoundSymbol? {
+    guard index != 0, let symbol = provider.lookup.symbol(index),
+      symbol.binding != UInt8(STB_LOCAL), let text = provider.lookup.name(of: symbol)
+    else { return nil }
+    var request = LookupRequest(SymbolName(text), version: provider.lookup.version(of: index))
+    request.isForCall = true
+    return find(request, isCopy: false)
+  }
+
   private func find(_ request: LookupRequest, isCopy: Bool) -> FoundSymbol? {
     var found: FoundSymbol?
     // gABI, DT_SYMBOLIC: the image's own symbols first.

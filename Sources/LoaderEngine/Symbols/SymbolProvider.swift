@@ -30,8 +30,12 @@ package final class SymbolProvider: @unchecked Sendable {
   package let isHost: Bool
   // Sound: set while the image is in the making, by the thread that makes it.
   package var threadStorage: ThreadStorage = .none
+  /// Another image's code has its variables at a fixed offset from the thread pointer.
+  package var isReachedByFixedOffset = false
   /// Whether its own relocations are done: an IFUNC's resolver may run.
   package var isRelocated: Bool
+  /// ELF: DT_SONAME. Readable as long as this, also when the process has unloaded the image.
+  package let soname: NameView?
   private let copies: [UnsafeMutableRawPointer]
   private let byAddress = Mutex<SymbolIndex?>(nil)
   private let indirect = Mutex<[UInt64: UInt64]>([:])
@@ -82,6 +86,14 @@ package final class SymbolProvider: @unchecked Sendable {
       for copy in copies { copy.deallocate() }
       throw error
     }
+    var soname = entries.soname.flatMap { [lookup] in lookup.strings.name(at: $0) }
+    if isHost, let text = soname {
+      let copy = UnsafeMutableRawPointer.allocate(byteCount: text.count + 1, alignment: 1)
+      copy.copyMemory(from: text.base, byteCount: text.count + 1)
+      copies.append(copy)
+      soname = NameView(base: UnsafeRawPointer(copy), count: text.count)
+    }
+    self.soname = soname
     self.name = name
     self.bias = bias
     self.range = range
@@ -98,8 +110,6 @@ package final class SymbolProvider: @unchecked Sendable {
     offset.flatMap { lookup.strings.name(at: $0) }
   }
 
-  /// ELF: DT_SONAME.
-  package var soname: NameView? { string(entries.soname) }
   package var runpath: NameView? { string(entries.runpath) }
   package var rpath: NameView? { string(entries.rpath) }
 
