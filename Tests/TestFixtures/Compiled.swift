@@ -6,7 +6,7 @@ package import Foundation
 package enum Compiler: String, CaseIterable, Sendable, Codable {
   case gcc, gxx, clang, clangxx, swiftc, assembler
 
-  fileprivate var program: String {
+  var program: String {
     switch self {
     case .gcc, .assembler: "gcc"
     case .gxx: "g++"
@@ -16,7 +16,7 @@ package enum Compiler: String, CaseIterable, Sendable, Codable {
     }
   }
 
-  fileprivate var suffix: String {
+  var suffix: String {
     switch self {
     case .gcc, .clang: "c"
     case .gxx, .clangxx: "cpp"
@@ -105,7 +105,7 @@ package enum Compiled {
   }
 
   // Another version of a compiler makes another object.
-  private static func identity(of compiler: Compiler) -> String {
+  static func identity(of compiler: Compiler) -> String {
     let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
     for folder in folders {
       var status = stat()
@@ -116,7 +116,7 @@ package enum Compiled {
     return ""
   }
 
-  private static func fingerprint(_ text: String) -> UInt64 {
+  static func fingerprint(_ text: String) -> UInt64 {
     text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
   }
 }

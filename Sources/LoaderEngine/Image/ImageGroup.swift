@@ -54,11 +54,11 @@ package final class ImageGroup: @unchecked Sendable {
   /// - Parameter global: scopes that are searched before the group's own.
   /// - Throws: `LinkError`; what is missing is reported for all images at once.
   package func relocate(global: [Scope], local: Scope) throws(LinkError) {
+    Introspection.isReady
     localScope = local
-    for image in images {
-      try image.makeThreadStorage()
-      image.scopes = global + [local]
-    }
+    for image in images { image.scopes = global + [local] }
+    for image in images { image.announceFixedOffsets() }
+    for image in images { try image.makeThreadStorage() }
     var missing = MissingReferences()
     // Those that others need first, as ld.so: their IFUNCs can then be asked.
     for index in dependencyOrder() {
@@ -78,6 +78,13 @@ package final class ImageGroup: @unchecked Sendable {
   package func resolveIndirect() throws(LinkError) {
     for image in images { image.provider.isRelocated = true }
     for reference in indirect {
+      // Code that was written to cannot run before it is sealed, and sealed data cannot be written.
+      if reference.provider.entries.relocatesText {
+        throw LinkError(
+          file: reference.image.name,
+          .unsupported(
+            what: "IFUNCs together with text relocations", help: "compile everything with -fPIC"))
+      }
       let chosen = reference.provider.resolved(reference.resolver, by: LinkedCode.resolve)
       var writer = ImageWriter(reference.image)
       guard writer.write(chosen &+ reference.addend, at: reference.place) else {
@@ -104,12 +111,14 @@ package final class ImageGroup: @unchecked Sendable {
       try image.checkInitialisers()
       try image.registerUnwindTable()
       try image.initialiseThreads()
+      image.liveRecord = LiveRecord(image)
     }
     LiveImages.add(self)
   }
 
   /// Runs initialisers, those of dependencies first.
   package func start() {
+    images.first?.runPreinitialisers(arguments)
     for index in dependencyOrder() {
       started.append(index)
       images[index].runInitialisers(arguments)
@@ -146,21 +155,23 @@ package final class ImageGroup: @unchecked Sendable {
     }
   }
 
-  /// Images so that each comes after those it needs; in a circle, as found.
+  /// Images so that each comes after those it needs; where that leaves a choice, and in a circle, as
+  /// glibc 2.35 and later: depth-first from the last one found, the one that was asked for at the end.
   private func dependencyOrder() -> [Int] {
     if images.count == 1 { return [0] }
     var order: [Int] = []
-    var state = [UInt8](repeating: 0, count: images.count)
+    var isSeen = [Bool](repeating: false, count: images.count)
+    isSeen[0] = true
     var stack: [(image: Int, next: Int)] = []
-    for root in images.indices where state[root] == 0 {
-      state[root] = 1
+    for root in images.indices.reversed() where !isSeen[root] {
+      isSeen[root] = true
       stack.append((root, 0))
       while let top = stack.last {
         if top.next < edges[top.image].count {
           stack[stack.count - 1].next += 1
           let needed = edges[top.image][top.next]
-          if state[needed] == 0 {
-            state[needed] = 1
+          if !isSeen[needed] {
+            isSeen[needed] = true
             stack.append((needed, 0))
           }
         } else {
@@ -169,6 +180,7 @@ package final class ImageGroup: @unchecked Sendable {
         }
       }
     }
+    order.append(0)
     return order
   }
 }

@@ -17,7 +17,9 @@ package final class MappedImage: @unchecked Sendable {
   var threadModule: ThreadLocalModule?
   var threadBlock: StaticThreadBlock?
   var unwindRegistration: UnwindRegistration?
+  var unwindCopy: NearbyPages?
   var lazyTable: LazyTable?
+  var liveRecord: LiveRecord?
   var hasAdoptedThreads = false
   private var ledger: ThreadExitLedger?
   var descriptors: ThreadLocalDescriptors?
@@ -66,6 +68,15 @@ package final class MappedImage: @unchecked Sendable {
     provider = try SymbolProvider(
       dynamic, SegmentView(headers, mappedAt: start), name: source.name,
       bias: start.value &- headers.base, range: mapping.range, isHost: false)
+    // Its linker has written offsets from the thread pointer into the code: those of the variables of
+    // the program that runs already.
+    if isExecutable, headers.threadTemplate != nil {
+      throw LinkError(
+        file: source.name,
+        .unsupported(
+          what: "thread-local variables of an executable",
+          help: "link it with -shared, or run it in a process of its own"))
+    }
     if provider.entries.relocatesText, options.textRelocations == .refused {
       throw LinkError(
         file: source.name,
@@ -75,7 +86,9 @@ package final class MappedImage: @unchecked Sendable {
 
   deinit {
     // These read the image's memory: before it goes, which is what happens last.
+    liveRecord = nil
     unwindRegistration = nil
+    unwindCopy = nil
     lazyTable = nil
     threadModule = nil
     threadBlock = nil
@@ -149,6 +162,8 @@ package final class MappedImage: @unchecked Sendable {
   @inline(__always)
   package func address(_ virtual: UInt64) -> Address { Address(provider.bias &+ virtual) }
 
+  /// ET_EXEC or a position-independent executable.
+  package var isExecutable: Bool { headers.kind == .executable || provider.entries.isPIE }
   package var bindsLazily: Bool { options.binding == .lazy && !provider.entries.bindsNow }
 }
 
@@ -168,6 +183,8 @@ public struct ImageOptions: Sendable {
   public var textRelocations: TextRelocations = .allowed
   /// What sees, and may change, every relocation and binding.
   public var observer: LinkObserver?
+  /// Opens what code in the image passes to dlopen(3).
+  package var opener: (any LibraryOpener)?
   /// Decides what references mean before any scope is asked: the reload runtime's.
   package var binder: (any ReferenceBinder)?
   /// Code may be written until the image is sealed: references in it are redirected.

@@ -69,6 +69,16 @@ extension MappedImage {
     return binding
   }
 
+  /// The definition of a thread-local variable that symbol `index` means, before anything is bound.
+  func definition(ofThreadLocal index: UInt32) -> FoundSymbol? {
+    guard index != 0, let symbol = provider.lookup.symbol(index),
+      symbol.binding != UInt8(STB_LOCAL), let text = provider.lookup.name(of: symbol)
+    else { return nil }
+    var request = LookupRequest(SymbolName(text), version: provider.lookup.version(of: index))
+    request.isForCall = true
+    return find(request, isCopy: false)
+  }
+
   private func find(_ request: LookupRequest, isCopy: Bool) -> FoundSymbol? {
     var found: FoundSymbol?
     // gABI, DT_SYMBOLIC: the image's own symbols first.
@@ -121,32 +131,27 @@ extension MappedImage {
   }
 }
 
-/// Symbols of which the process has one, whoever defines them (GNU: STB_GNU_UNIQUE). A library of the
+/// Symbols of which the process has one, whoever defines them (GNU: STB_GNU_UNIQUE), by name alone: ld.so
+/// lets a version decide which definition is found, not which one it stands for. A library of the
 /// process that has it wins; among ours the first that was bound. Ours never pin an image: a definition
 /// that is unmapped gives its name free.
 enum UniqueSymbols {
-  private struct Key: Hashable {
-    var name: String
-    var version: String
-  }
-
   private struct Entry {
     weak var provider: SymbolProvider?
     var index: UInt32
   }
 
-  private static let table = Mutex<[Key: Entry]>([:])
+  private static let table = Mutex<[String: Entry]>([:])
 
   static func definition(for found: FoundSymbol, _ request: LookupRequest) -> FoundSymbol {
-    let key = Key(
-      name: request.name.view.string, version: request.version?.text ?? "")
+    let key = request.name.view.string
     return table.withLock { table in
       if let known = table[key], let provider = known.provider,
         let symbol = provider.lookup.symbol(known.index)
       {
         return FoundSymbol(provider: provider, index: known.index, symbol: symbol)
       }
-      let chosen = found.provider.isHost ? found : HostUnique.definition(request) ?? found
+      let chosen = found.provider.isHost ? found : HostUnique.definition(request.name) ?? found
       table[key] = Entry(provider: chosen.provider, index: chosen.index)
       return chosen
     }

@@ -30,9 +30,14 @@ package final class SymbolProvider: @unchecked Sendable {
   package let isHost: Bool
   // Sound: set while the image is in the making, by the thread that makes it.
   package var threadStorage: ThreadStorage = .none
+  /// Another image's code has its variables at a fixed offset from the thread pointer.
+  package var isReachedByFixedOffset = false
   /// Whether its own relocations are done: an IFUNC's resolver may run.
   package var isRelocated: Bool
+  /// ELF: DT_SONAME. Readable as long as this, also when the process has unloaded the image.
+  package let soname: NameView?
   private let copies: [UnsafeMutableRawPointer]
+  private let byAddress = Mutex<SymbolIndex?>(nil)
   private let indirect = Mutex<[UInt64: UInt64]>([:])
 
   /// Opens the tables of an image in memory.
@@ -81,6 +86,14 @@ package final class SymbolProvider: @unchecked Sendable {
       for copy in copies { copy.deallocate() }
       throw error
     }
+    var soname = entries.soname.flatMap { [lookup] in lookup.strings.name(at: $0) }
+    if isHost, let text = soname {
+      let copy = UnsafeMutableRawPointer.allocate(byteCount: text.count + 1, alignment: 1)
+      copy.copyMemory(from: text.base, byteCount: text.count + 1)
+      copies.append(copy)
+      soname = NameView(base: UnsafeRawPointer(copy), count: text.count)
+    }
+    self.soname = soname
     self.name = name
     self.bias = bias
     self.range = range
@@ -97,8 +110,6 @@ package final class SymbolProvider: @unchecked Sendable {
     offset.flatMap { lookup.strings.name(at: $0) }
   }
 
-  /// ELF: DT_SONAME.
-  package var soname: NameView? { string(entries.soname) }
   package var runpath: NameView? { string(entries.runpath) }
   package var rpath: NameView? { string(entries.rpath) }
 
@@ -126,6 +137,28 @@ package final class SymbolProvider: @unchecked Sendable {
       guard tail == wanted else { return false }
       return skipped == 0 || path[skipped - 1] == UInt8(ascii: "/")
     }
+  }
+
+  /// The symbol an address belongs to.
+  package func definition(at address: Address) -> FoundSymbol? {
+    let index = byAddress.withLock { known -> SymbolIndex in
+      if let known { return known }
+      let made = SymbolIndex(lookup)
+      known = made
+      return made
+    }
+    guard let found = index.find(address.value &- bias, in: lookup),
+      let symbol = lookup.symbol(found)
+    else { return nil }
+    return FoundSymbol(provider: self, index: found, symbol: symbol)
+  }
+
+  /// Its name, and the distance from its start.
+  package func symbol(at address: Address) -> (name: String, offset: UInt64)? {
+    guard let found = definition(at: address), let text = lookup.name(of: found.symbol) else {
+      return nil
+    }
+    return (text.string, address.value &- found.address)
   }
 
   /// What an IFUNC's resolver chose, asked once. The resolver runs on the calling thread.
