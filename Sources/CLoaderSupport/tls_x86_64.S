@@ -42,6 +42,23 @@ hl_tls_get_addr:
         .cfi_endproc
         .size   hl_tls_get_addr, .-hl_tls_get_addr
 
+        // int64_t hl_tls_descriptor_call(const void *descriptor): as compiled code calls one.
+        .globl  hl_tls_descriptor_call
+        .type   hl_tls_descriptor_call, @function
+        .balign 16
+hl_tls_descriptor_call:
+        .cfi_startproc
+        endbr64
+        subq    $8, %rsp
+        .cfi_adjust_cfa_offset 8
+        movq    %rdi, %rax
+        call    *(%rax)
+        addq    $8, %rsp
+        .cfi_adjust_cfa_offset -8
+        ret
+        .cfi_endproc
+        .size   hl_tls_descriptor_call, .-hl_tls_descriptor_call
+
 // The variable lies in the static block: the second word is its offset from the thread pointer.
         .globl  hl_tls_descriptor_entry
         .hidden hl_tls_descriptor_entry

@@ -127,6 +127,8 @@ const void *hl_tls_get_addr_entry(void);
 const void *hl_tls_descriptor(void);            // an offset from the thread pointer
 const void *hl_tls_descriptor_dynamic(void);    // the address of an hl_tls_index
 const void *hl_tls_descriptor_undefined(void);  // the address the variable shall have (weak: addend)
+// The offset from the thread pointer that a descriptor, anybody's, gives for the calling thread.
+int64_t hl_tls_descriptor_call(const void *descriptor);
 
 // ---- destructors of thread_local objects in images that we load ----
 // The addresses of an image, whose destructors are counted.
@@ -202,6 +204,44 @@ uint64_t hl_host_images(void (*visit)(void *context, const hl_host_image *image)
 uint64_t hl_host_image_changes(void);
 // Where `part` first occurs in `bytes`, or NULL (glibc: memmem).
 const void *hl_find(const void *bytes, size_t count, const void *part, size_t part_count);
+
+// ---- what code in our images asks the loader ----
+// One of our images, in a list that dl_iterate_phdr and the unwinder walk. Owned by the caller.
+typedef struct hl_live_image {
+  struct hl_live_image *next, *previous;
+  uintptr_t low, high;
+  uint64_t bias;
+  const char *name;
+  const Elf64_Phdr *headers;
+  uint16_t header_count;
+  uint64_t tls_module;
+  const void *unwind_header;  // .eh_frame_hdr, or NULL
+} hl_live_image;
+void hl_live_image_add(hl_live_image *image);
+void hl_live_image_remove(hl_live_image *image);
+// What dladdr(3) tells, and the symbol's entry.
+typedef struct {
+  const char *file;
+  const void *base;
+  const char *symbol;
+  const void *address;
+  const Elf64_Sym *entry;
+} hl_address_facts;
+// Who knows our images. Called on the thread that asks.
+typedef struct {
+  // 1 when the address lies in one of our images.
+  int (*describe)(const void *address, hl_address_facts *facts);
+  // A handle, or NULL: with a message when it is ours and cannot be opened, without when it is not ours.
+  void *(*open)(const char *file, int mode, const void *caller, char *message, size_t size);
+  // 1 when the handle was ours.
+  int (*close)(void *handle);
+  // A symbol, or NULL: *is_ours says whether to ask on.
+  const void *(*symbol)(void *handle, const char *name, const char *version, const void *caller,
+                        int *is_ours);
+} hl_introspection;
+void hl_set_introspection(const hl_introspection *functions);
+// The functions of the process's loader that code in our images gets ours of; 0 beyond the last.
+int hl_replacement(size_t index, const char **name, const void **function);
 
 // ---- what libc keeps in its static part: no dlsym finds it ----
 // The address of one of them by name, or NULL.

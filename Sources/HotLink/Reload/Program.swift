@@ -31,7 +31,7 @@ final class Program: @unchecked Sendable {
   let libraryNames = LibraryNames()
   let libraryContext: LinkContext
   var removedLibraries: [LibraryVersion] = []
-  private var hasFinished = false
+  var hasFinished = false
 
   init(tag: UInt32, backing: Arena.BackingChoice, options: Options) throws(LinkError) {
     space = try LinkSpace(backing, tag: tag)
@@ -326,7 +326,7 @@ final class Program: @unchecked Sendable {
     }
   }
 
-  private func addresses(of entries: [InitialiserPlan.Entry], _ version: UnitVersion)
+  func addresses(of entries: [InitialiserPlan.Entry], _ version: UnitVersion)
     -> [(priority: Int, address: UInt64)]
   {
     entries.compactMap { entry in
@@ -334,7 +334,7 @@ final class Program: @unchecked Sendable {
     }
   }
 
-  private func call(_ address: UInt64) {
+  func call(_ address: UInt64) {
     LinkedCode.initialise(Address(address), arguments)
   }
 
@@ -356,47 +356,4 @@ final class Program: @unchecked Sendable {
     }
     return pins
   }
-
-  // MARK: end
-
-  /// Runs the destructors and finalisers of linked code. What the process still refers to stays mapped.
-  func finish() {
-    guard generation.number > 0 else { return }
-    runFinalisers()
-    LinkedCode.runExitHandlers(of: space.got.start)
-    if Program.outliving.contains(where: { space.names.find($0) != nil }) {
-      space.arena.keepForever()
-      space.threadStorage.mustStay = true
-    }
-  }
-
-  /// `.fini_array` of all units, once.
-  private func runFinalisers() {
-    guard !hasFinished else { return }
-    hasFinished = true
-    var entries: [(priority: Int, address: UInt64)] = []
-    for unit in units.reversed() {
-      guard let version = unit.version else { continue }
-      entries += addresses(of: InitialiserPlan.finalisers(of: version.object), version)
-    }
-    for priority in Set(entries.map(\.priority)).sorted(by: >) {
-      for entry in entries where entry.priority == priority { call(entry.address) }
-    }
-  }
-
-  /// Has the finalisers run at the process's exit, after handlers that linked code registers.
-  private func finishAtExit() {
-    LinkedCode.atExit { [weak self] in self?.runFinalisers() }
-  }
-
-  /// Names by which linked code hands its addresses to something that outlives a session.
-  private static let outliving = [
-    "atexit", "pthread_create", "signal", "sigaction", "swift_addNewDSOImage", "thrd_create",
-    "_ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE",
-    "__cxa_thread_atexit", "__cxa_thread_atexit_impl", "pthread_key_create", "at_quick_exit",
-  ]
-
-  private static let fibreFunctions = [
-    "swapcontext", "makecontext", "make_fcontext", "jump_fcontext",
-  ]
 }

@@ -48,6 +48,12 @@ struct LibrarySearch {
 
   mutating func note(_ message: String) { tried.append(message) }
 
+  /// Where an image itself says that its libraries lie, in the order of search.
+  static func directories(namedBy provider: SymbolProvider) -> [String] {
+    provider.runpath == nil
+      ? list(provider.rpath, provider) : list(provider.runpath, provider)
+  }
+
   private static func list(_ paths: NameView?, _ provider: SymbolProvider) -> [String] {
     guard let paths else { return [] }
     return paths.string.split(separator: ":").map { expand(String($0), provider) }

@@ -49,9 +49,11 @@ public final class LinkContext: Sendable {
   /// Makes the symbols of an image, and of what it was loaded with, visible to images that are loaded
   /// later (Linux: RTLD_GLOBAL).
   public func promote(_ image: Image) {
+    // What the process has is visible as it is.
+    guard let group = image.group else { return }
     state.withLock { state in
-      guard !state.promoted.contains(where: { $0 === image.group }) else { return }
-      state.promoted.append(image.group)
+      guard !state.promoted.contains(where: { $0 === group }) else { return }
+      state.promoted.append(group)
       state.promotedScope = Scope(state.promoted.flatMap { $0.images.map(\.provider) })
     }
   }

@@ -188,6 +188,13 @@ public final class ImageSource: Sendable {
     }
   }
 
+  /// The same image, with its bytes in memory.
+  package func holding(_ contents: FileContents) -> ImageSource {
+    ImageSource(
+      name: name, start: 0, size: UInt64(contents.count), storage: .contents(contents),
+      identity: identity)
+  }
+
   private func shortened(_ offset: UInt64) -> LinkError {
     LinkError(
       file: name,

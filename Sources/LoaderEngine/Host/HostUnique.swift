@@ -4,8 +4,10 @@ internal import CLoaderSupport
 internal import Glibc
 
 package enum HostUnique {
-  /// The process's definition of a unique symbol, whichever of its libraries has it; nil when none has.
-  package static func definition(_ request: LookupRequest) -> FoundSymbol? {
+  /// The process's definition of a unique symbol, whichever of its libraries has it, under whatever
+  /// version; nil when none has.
+  package static func definition(_ name: SymbolName) -> FoundSymbol? {
+    let request = LookupRequest(name)
     let images = HostImages.current()
     for provider in images.all {
       // What may be unloaded is held before it is looked into.

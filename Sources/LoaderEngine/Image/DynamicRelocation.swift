@@ -268,7 +268,11 @@ struct DynamicRelocation {
     case (_, .none): throw malformed(entry, "its image has no thread-local storage")
     case (Type.module, .module(let id)), (Type.module, .host(let id)):
       try store(id, entry, .word64)
-    case (Type.module, .fixed(let module, _, _)): try store(module, entry, .word64)
+    case (Type.module, .fixed(let module, let start, _)):
+      try store(module, entry, .word64)
+      // Of the image itself (local dynamic): the linker has written the offset behind it already, which
+      // counts from the image's first variable.
+      if entry.symbol == 0 { try shift(start, entry) }
     case (Type.moduleOffset, .fixed(_, let start, _)): try store(start &+ offset, entry, .word64)
     case (Type.moduleOffset, _): try store(offset, entry, .word64)
     case (Type.threadOffset, .fixed(_, _, let start)): try store(start &+ offset, entry, .word64)
@@ -309,6 +313,13 @@ struct DynamicRelocation {
     guard writer.write(descriptor.resolver.value, at: entry.r_offset),
       writer.write(descriptor.argument, at: entry.r_offset &+ 8)
     else { throw outside(entry.r_offset, X86_64.dynamicName(entry.type)) }
+  }
+
+  private mutating func shift(_ start: UInt64, _ entry: Elf64_Rela) throws(LinkError) {
+    let place = entry.r_offset &+ 8
+    guard let offset = writer.read(place), writer.write(offset &+ start, at: place) else {
+      throw outside(place, X86_64.dynamicName(entry.type))
+    }
   }
 
   // MARK: writing

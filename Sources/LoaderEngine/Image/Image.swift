@@ -4,28 +4,52 @@ internal import CLoaderSupport
 
 /// A loaded shared object or executable.
 public final class Image: Sendable {
-  package let group: ImageGroup
-  package let mapped: MappedImage
+  /// nil for an image of the process that was adopted.
+  package let group: ImageGroup?
+  package let mapped: MappedImage?
+  package let provider: SymbolProvider
+  private let hold: HostHandle?
+  /// Where its symbols are looked up: in itself, then in what it needs.
+  private let scope: Scope
 
   package init(_ mapped: MappedImage, of group: ImageGroup) {
     self.group = group
     self.mapped = mapped
+    provider = mapped.provider
+    scope = group.localScope
+    hold = nil
+  }
+
+  /// An image that somebody else has mapped.
+  package init(
+    adopting provider: SymbolProvider, with dependencies: [SymbolProvider], _ hold: HostHandle?
+  ) {
+    group = nil
+    mapped = nil
+    self.provider = provider
+    self.hold = hold
+    scope = Scope([provider] + dependencies)
   }
 
   /// The path it was loaded from, or the name it was given.
-  public var name: String { mapped.name }
+  public var name: String { provider.name }
   /// ELF: DT_SONAME.
-  public var soname: String? { mapped.provider.soname?.string }
+  public var soname: String? { provider.soname?.string }
   /// Where it runs.
-  public var range: AddressRange { mapped.mapping.range }
+  public var range: AddressRange { provider.range }
+  /// Whether the process's own loader has it.
+  public var isAdopted: Bool { mapped == nil }
   /// Run-time address of the entry point; nil for one without (ELF: `e_entry`).
   public var entry: Address? {
-    mapped.headers.entry == 0 ? nil : mapped.address(mapped.headers.entry)
+    guard let mapped, mapped.headers.entry != 0 else { return nil }
+    return mapped.address(mapped.headers.entry)
   }
+  /// All images it was loaded with, itself first; none for one that was adopted.
+  package var members: [MappedImage] { group?.images ?? [] }
   /// Bytes that the kernel backs by huge pages, as far as known.
-  public var hugePageBytes: UInt64 { mapped.mapping.hugePageBytes }
+  public var hugePageBytes: UInt64 { mapped?.mapping.hugePageBytes ?? 0 }
   /// Relocations applied to the whole group it was loaded with.
-  public var relocationCount: Int { group.relocationCount }
+  public var relocationCount: Int { group?.relocationCount ?? 0 }
 
   /// A symbol of this image or of what it was loaded with (Linux: `dlsym`, `dlvsym`).
   ///
@@ -59,7 +83,7 @@ public final class Image: Sendable {
     var request = LookupRequest(name)
     request.takesNewest = true
     guard let version else {
-      return group.localScope.find(request).flatMap { Image.address(of: $0) }
+      return scope.find(request).flatMap { Image.address(of: $0) }
     }
     var copy = version
     return copy.withUTF8 { bytes -> Address? in
@@ -68,7 +92,7 @@ public final class Image: Sendable {
       let hash = SymbolName(base: base, count: bytes.count, hash: 0).sysvHash
       request.version = SymbolVersion(
         name: view.base, count: UInt32(view.count), hash: hash, isExact: true, isDefined: false)
-      return group.localScope.find(request).flatMap { Image.address(of: $0) }
+      return scope.find(request).flatMap { Image.address(of: $0) }
     }
   }
 
@@ -97,29 +121,13 @@ public final class Image: Sendable {
   }
 
   /// What the image defines for others, in the order of its hash table.
-  public var exports: [Export] {
-    var found: [Export] = []
-    let lookup = mapped.provider.lookup
-    lookup.forEachExported { index, symbol in
-      guard let text = lookup.name(of: symbol), symbol.visibility != UInt8(STV_HIDDEN) else {
-        return
-      }
-      let version = lookup.version(of: index)
-      found.append(
-        Export(
-          name: text.string, version: version?.text ?? "",
-          isDefaultVersion: !lookup.isHidden(index),
-          address: Address(mapped.provider.address(of: symbol)), size: symbol.st_size,
-          type: symbol.type, isWeak: symbol.isWeakBinding))
-    }
-    return found
-  }
+  public var exports: [Export] { provider.exports }
 
   /// The symbol an address of this image belongs to, and the distance from its start (Linux: `dladdr`);
   /// nil when no symbol holds it.
   public func symbol(at address: Address) -> (name: String, offset: UInt64)? {
     guard range.contains(address) else { return nil }
-    return mapped.provider.symbol(at: address)
+    return provider.symbol(at: address)
   }
 }
 
@@ -143,18 +151,22 @@ public struct Symbol<Value>: Sendable {
 }
 
 extension SymbolProvider {
-  /// The symbol an address belongs to: the nearest one at or below it that is not over before it.
-  package func symbol(at address: Address) -> (name: String, offset: UInt64)? {
-    var best: Elf64_Sym?
-    let wanted = address.value &- bias
-    lookup.forEachExported { _, symbol in
-      guard symbol.st_shndx != 0xFFF1, symbol.type != UInt8(STT_TLS), symbol.st_value <= wanted,
-        symbol.st_size == 0 || wanted - symbol.st_value < symbol.st_size
-      else { return }
-      if best.map({ $0.st_value < symbol.st_value }) ?? true { best = symbol }
+  /// What it defines for others, in the order of its hash table.
+  package var exports: [Image.Export] {
+    var found: [Image.Export] = []
+    lookup.forEachExported { index, symbol in
+      guard let text = lookup.name(of: symbol), symbol.visibility != UInt8(STV_HIDDEN) else {
+        return
+      }
+      let version = lookup.version(of: index)
+      found.append(
+        Image.Export(
+          name: text.string, version: version?.text ?? "",
+          isDefaultVersion: !lookup.isHidden(index),
+          address: Address(address(of: symbol)), size: symbol.st_size,
+          type: symbol.type, isWeak: symbol.isWeakBinding))
     }
-    guard let best, let text = lookup.name(of: best) else { return nil }
-    return (text.string, wanted - best.st_value)
+    return found
   }
 }
 

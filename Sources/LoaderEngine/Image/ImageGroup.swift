@@ -54,6 +54,7 @@ package final class ImageGroup: @unchecked Sendable {
   /// - Parameter global: scopes that are searched before the group's own.
   /// - Throws: `LinkError`; what is missing is reported for all images at once.
   package func relocate(global: [Scope], local: Scope) throws(LinkError) {
+    Introspection.isReady
     localScope = local
     for image in images { image.scopes = global + [local] }
     for image in images { image.announceFixedOffsets() }
@@ -77,6 +78,13 @@ package final class ImageGroup: @unchecked Sendable {
   package func resolveIndirect() throws(LinkError) {
     for image in images { image.provider.isRelocated = true }
     for reference in indirect {
+      // Code that was written to cannot run before it is sealed, and sealed data cannot be written.
+      if reference.provider.entries.relocatesText {
+        throw LinkError(
+          file: reference.image.name,
+          .unsupported(
+            what: "IFUNCs together with text relocations", help: "compile everything with -fPIC"))
+      }
       let chosen = reference.provider.resolved(reference.resolver, by: LinkedCode.resolve)
       var writer = ImageWriter(reference.image)
       guard writer.write(chosen &+ reference.addend, at: reference.place) else {
@@ -103,6 +111,7 @@ package final class ImageGroup: @unchecked Sendable {
       try image.checkInitialisers()
       try image.registerUnwindTable()
       try image.initialiseThreads()
+      image.liveRecord = LiveRecord(image)
     }
     LiveImages.add(self)
   }

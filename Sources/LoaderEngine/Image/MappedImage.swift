@@ -17,7 +17,9 @@ package final class MappedImage: @unchecked Sendable {
   var threadModule: ThreadLocalModule?
   var threadBlock: StaticThreadBlock?
   var unwindRegistration: UnwindRegistration?
+  var unwindCopy: NearbyPages?
   var lazyTable: LazyTable?
+  var liveRecord: LiveRecord?
   var hasAdoptedThreads = false
   private var ledger: ThreadExitLedger?
   var descriptors: ThreadLocalDescriptors?
@@ -87,7 +89,9 @@ package final class MappedImage: @unchecked Sendable {
 
   deinit {
     // These read the image's memory: before it goes, which is what happens last.
+    liveRecord = nil
     unwindRegistration = nil
+    unwindCopy = nil
     lazyTable = nil
     threadModule = nil
     threadBlock = nil
@@ -182,6 +186,8 @@ public struct ImageOptions: Sendable {
   public var textRelocations: TextRelocations = .allowed
   /// What sees, and may change, every relocation and binding.
   public var observer: LinkObserver?
+  /// Opens what code in the image passes to dlopen(3).
+  package var opener: (any LibraryOpener)?
   /// Decides what references mean before any scope is asked: the reload runtime's.
   package var binder: (any ReferenceBinder)?
   /// Code may be written until the image is sealed: references in it are redirected.

@@ -136,28 +136,23 @@ extension MappedImage {
   }
 }
 
-/// Symbols of which the process has one, whoever defines them (GNU: STB_GNU_UNIQUE). A library of the
+/// Symbols of which the process has one, whoever defines them (GNU: STB_GNU_UNIQUE), by name alone: ld.so
+/// lets a version decide which definition is found, not which one it stands for. A library of the
 /// process that has it wins; among ours the first that was bound. Ours never pin an image: a definition
 /// that is unmapped gives its name free.
 enum UniqueSymbols {
-  private struct Key: Hashable {
-    var name: String
-    var version: String
-  }
-
   private struct Entry {
     weak var provider: SymbolProvider?
     var index: UInt32
   }
 
-  private static let table = Mutex<[Key: Entry]>([:])
+  private static let table = Mutex<[String: Entry]>([:])
 
   /// The one definition, and what keeps it.
   static func definition(for found: FoundSymbol, _ request: LookupRequest) -> (
     FoundSymbol, owner: AnyObject?
   ) {
-    let key = Key(
-      name: request.name.view.string, version: request.version?.text ?? "")
+    let key = request.name.view.string
     return table.withLock { table in
       if let known = table[key], let provider = known.provider {
         let owner = provider.owner
@@ -166,7 +161,7 @@ enum UniqueSymbols {
           return (FoundSymbol(provider: provider, index: known.index, symbol: symbol), owner)
         }
       }
-      let chosen = found.provider.isHost ? found : HostUnique.definition(request) ?? found
+      let chosen = found.provider.isHost ? found : HostUnique.definition(request.name) ?? found
       table[key] = Entry(provider: chosen.provider, index: chosen.index)
       return (chosen, chosen.provider.owner)
     }

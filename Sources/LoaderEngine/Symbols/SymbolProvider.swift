@@ -39,6 +39,7 @@ package final class SymbolProvider: @unchecked Sendable {
   /// What keeps the image mapped, of one that we have loaded.
   package weak var owner: AnyObject?
   private let copies: [UnsafeMutableRawPointer]
+  private let byAddress = Mutex<SymbolIndex?>(nil)
   private let indirect = Mutex<[UInt64: UInt64]>([:])
 
   /// Opens the tables of an image in memory.
@@ -138,6 +139,28 @@ package final class SymbolProvider: @unchecked Sendable {
       guard tail == wanted else { return false }
       return skipped == 0 || path[skipped - 1] == UInt8(ascii: "/")
     }
+  }
+
+  /// The symbol an address belongs to.
+  package func definition(at address: Address) -> FoundSymbol? {
+    let index = byAddress.withLock { known -> SymbolIndex in
+      if let known { return known }
+      let made = SymbolIndex(lookup)
+      known = made
+      return made
+    }
+    guard let found = index.find(address.value &- bias, in: lookup),
+      let symbol = lookup.symbol(found)
+    else { return nil }
+    return FoundSymbol(provider: self, index: found, symbol: symbol)
+  }
+
+  /// Its name, and the distance from its start.
+  package func symbol(at address: Address) -> (name: String, offset: UInt64)? {
+    guard let found = definition(at: address), let text = lookup.name(of: found.symbol) else {
+      return nil
+    }
+    return (text.string, address.value &- found.address)
   }
 
   /// What an IFUNC's resolver chose, asked once. The resolver runs on the calling thread.
