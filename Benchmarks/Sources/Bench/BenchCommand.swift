@@ -27,6 +27,8 @@ struct BenchCommand: ParsableCommand {
     if let child { return print(try child.measure()) }
     let runner = Runner(only: only, rounds: rounds, printsJSON: json)
     let fixtures = try Fixtures.inPackage()
+    try Loading.measure(runner, fixtures)
+    try Lookup.measure(runner, fixtures)
     try OneChange.measure(runner, fixtures)
     try WholeSet.measure(runner, fixtures)
     try Calls.measure(runner, fixtures)

@@ -78,6 +78,10 @@ public final class Image: Sendable {
     }
   }
 
+  /// The same for a name that was measured and hashed beforehand, in its default version. Takes no lock and
+  /// allocates nothing.
+  public func address(of name: SymbolName) -> Address? { find(name) }
+
   /// The same for a name whose length and hash are known.
   package func find(_ name: SymbolName, version: String? = nil) -> Address? {
     var request = LookupRequest(name)

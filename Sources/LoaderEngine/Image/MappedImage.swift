@@ -112,6 +112,13 @@ package final class MappedImage: @unchecked Sendable {
         .unsupported(what: "an executable", help: "load it with loadExecutable"))
     }
     let image = try MappedImage(source, headers, by: mapper, options)
+    if let soname = image.provider.soname, soname == "ld-linux-x86-64.so.2" {
+      throw LinkError(
+        file: source.name,
+        .unsupported(
+          what: "the process's own loader, of which there is one",
+          help: "adopt it with LinkContext.adopt(named:)"))
+    }
     if kind == .sharedObject, image.provider.entries.isPIE {
       throw LinkError(
         file: source.name,

@@ -1,8 +1,10 @@
 // A name together with its hash: computed once, compared many times. The GNU hash function is the one that
 // every `.gnu.hash` table on this system is keyed by; the SysV one serves images without such a table.
 
-/// A symbol's name with its GNU hash. Borrows the bytes: they must outlive it.
-package struct SymbolName: @unchecked Sendable, BitwiseCopyable {
+/// A symbol's name with its GNU hash: for names that are asked for again and again.
+///
+/// Borrows the bytes, which must outlive it; what is made of a literal may be kept for ever.
+public struct SymbolName: @unchecked Sendable, BitwiseCopyable {
   package let base: UnsafeRawPointer
   /// Length in bytes, without a final NUL.
   package let count: Int
@@ -20,7 +22,8 @@ package struct SymbolName: @unchecked Sendable, BitwiseCopyable {
     self.init(base: name.base, count: name.count, hash: SymbolName.gnuHash(name.base, name.count))
   }
 
-  package init(_ literal: StaticString) { self.init(NameView(literal)) }
+  /// Measures and hashes a literal.
+  public init(_ literal: StaticString) { self.init(NameView(literal)) }
 
   /// A name that ends in NUL; measures and hashes it in one pass.
   @inline(__always)

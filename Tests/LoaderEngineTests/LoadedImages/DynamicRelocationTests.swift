@@ -39,7 +39,7 @@ struct DynamicRelocationTests {
   func order(layout: Int, origin: Origin) throws {
     let (name, flags) = Self.layouts[layout]
     let image = try SharedObject("pointers\(layout)", flags: flags, Self.pointers).load(origin)
-    let compact = try #require(image.mapped).provider.entries.compactRelative
+    let compact = image.provider.entries.compactRelative
     #expect(compact.isEmpty != name.hasPrefix("relr"), "\(name)")
     #expect(try image.call("run") == 1_425_162_221, "\(name)")
   }

@@ -259,7 +259,7 @@ struct ImageBehaviourTests {
     }
     #expect(name == "libpng16.so.16")
     let image = try user.load(.memory)
-    #expect(image.group?.images.count == 1)
+    #expect(image.members.count == 1)
     #expect(try image.call("run") / 100 == 106)
     let handle = try #require(dlopen("libpng16.so.16", RTLD_LAZY | RTLD_NOLOAD))
     defer { dlclose(handle) }

@@ -79,14 +79,14 @@ struct UnloadTests {
       }
       var first: Image? = try object("stale").load(.memory)
       #expect(try first?.call("get") == 5)
-      guard case .module(let id) = first?.mapped?.provider.threadStorage else { exit(3) }
+      guard case .module(let id) = first?.provider.threadStorage else { exit(3) }
       // As code does that still runs: by the id it was given.
       let use = { ThreadLocalModule.address(module: id, offset: 0) }
       #expect(use() != Address(0))
       first = nil
       let second = try object("newer").load(.memory)
       #expect(try second.call("get") == 5)
-      guard case .module(let other) = second.mapped?.provider.threadStorage, other != id else {
+      guard case .module(let other) = second.provider.threadStorage, other != id else {
         exit(4)
       }
       _ = use()
