@@ -69,16 +69,18 @@ struct DynamicRelocationTests {
     long chosen(void) __attribute__((ifunc("resolve")));
     static long own(void) __attribute__((ifunc("resolve")));
     long asked(void) { return calls; }
+    long nine(void) { return 9; }
     long by_own(void) { return own(); }
     """)
   static func choosing(_ flag: String) -> SharedObject {
     SharedObject(
       "choosing", flags: [flag], needs: [chooser],
       """
-      long chosen(void), by_own(void), asked(void);
+      long chosen(void), by_own(void), asked(void), nine(void);
       static long seven = 7;
       long *elsewhere = &seven;
-      long helper(void) { return 9; }
+      // A call through a slot that is relocated after the pointer that asks for the IFUNC.
+      long helper(void) { return nine(); }
       long (*pointer)(void) = chosen;
       long run(void) { return chosen() + pointer() + by_own(); }
       long same(void) { long (*volatile address)(void) = chosen; return address == pointer; }
