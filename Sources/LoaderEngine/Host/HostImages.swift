@@ -64,7 +64,7 @@ package final class HostImages: Sendable {
     var images: [SymbolProvider] = []
     for made in adopted.images {
       if let same = known[made.range.start.value], same.name == made.name,
-        same.range == made.range, same.lookup.symbols == made.lookup.symbols
+        same.range == made.range, same.lookup.isSame(as: made.lookup)
       {
         images.append(same)
       } else {
