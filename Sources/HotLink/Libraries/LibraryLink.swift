@@ -186,7 +186,7 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
     if function.isPart { return nil }
     if !function.isLocal {
       let id = space.names.intern(function.name)
-      if let found = table[id], found.kind == .function {
+      if let found = table[id], found.kind == .function, found.unit == unit.id {
         return space.slots.stub(SlotIndex(found.slot)).value
       }
     }
@@ -277,7 +277,10 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
     for export in exports where export.kind == .function {
       guard let found = table[export.id], found.unit == unit.id else { continue }
       var body = bias &+ export.address
-      if export.isIndirect { body = provider.resolved(body, by: LinkedCode.resolve) }
+      if export.isIndirect {
+        guard let chosen = provider.resolved(body, by: LinkedCode.resolve) else { continue }
+        body = chosen
+      }
       slotChanges.append(SlotTable.Change(SlotIndex(found.slot), body))
     }
     for (key, slot) in old?.localSlots ?? [:] where localSlots[key] == nil {

@@ -21,6 +21,8 @@ package final class HostImages: Sendable {
   private let changes: UInt64
   /// How many of `all` came with the program: they are never unloaded.
   private let initialCount: Int
+  /// Those of `global` that may be unloaded.
+  private let lateGlobal: [SymbolProvider]
 
   private static let latest = Mutex<HostImages?>(nil)
 
@@ -89,11 +91,14 @@ package final class HostImages: Sendable {
     }
     initialCount = min((reached.max() ?? 0) + 1, images.count)
     var scope = images.prefix(initialCount).filter { !HostImages.isVDSO($0) }
+    var late: [SymbolProvider] = []
     for image in images.dropFirst(initialCount) {
       guard let handle = HostImages.handle(image) else { continue }
-      if HostImages.isGlobal(image, after: scope) { scope.append(image) }
+      if HostImages.isGlobal(image, after: scope + late) { late.append(image) }
       withExtendedLifetime(handle) {}
     }
+    scope += late
+    lateGlobal = late
     global = Scope(scope)
   }
 
@@ -101,16 +106,11 @@ package final class HostImages: Sendable {
   /// when one of them is gone already.
   package func holdGlobal() -> [HostHandle]? {
     var handles: [HostHandle] = []
-    for image in global.providers.dropFirst(global.providers.count - lateGlobalCount) {
+    for image in lateGlobal {
       guard let handle = HostImages.handle(image) else { return nil }
       handles.append(handle)
     }
     return handles
-  }
-
-  private var lateGlobalCount: Int {
-    let initial = all.prefix(initialCount)
-    return global.providers.count { image in !initial.contains { $0 === image } }
   }
 
   /// An image by what DT_NEEDED calls it.
@@ -206,7 +206,9 @@ package final class HostImages: Sendable {
       {
         parts.append(
           SegmentView.Part(
-            start: header.p_vaddr, size: header.p_memsz, base: base,
+            start: header.p_vaddr, size: header.p_memsz,
+            filled: min(header.p_filesz, header.p_memsz),
+            base: base,
             access: SegmentAccess(rawValue: header.p_flags & 7)))
       }
       if header.p_type == UInt32(PT_DYNAMIC) {

@@ -201,7 +201,7 @@ struct DynamicRelocation {
     guard entry.symbol != 0 else { return bias }
     guard let found = try definition(entry) else { return nil }
     if found.isUnresolvedIndirect, let owner = found.provider {
-      guard owner.view.isExecutable(found.symbol.st_value) else {
+      guard owner.isCode(found.address) else {
         throw malformed(entry, "its IFUNC's resolver is no code")
       }
       guard

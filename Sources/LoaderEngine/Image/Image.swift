@@ -51,6 +51,10 @@ public final class Image: Sendable {
   /// Relocations applied to the whole group it was loaded with.
   public var relocationCount: Int { group?.relocationCount ?? 0 }
 
+  /// Words of the whole group that wait for an IFUNC's resolver, because resolvers are not called
+  /// (`ImageOptions.runsResolvers`): they hold what the file holds.
+  public var unresolvedIndirectCount: Int { group?.unresolvedIndirectCount ?? 0 }
+
   /// A symbol of this image or of what it was loaded with (Linux: `dlsym`, `dlvsym`).
   ///
   /// - Parameters:
@@ -68,8 +72,9 @@ public final class Image: Sendable {
     return Symbol(address, in: self)
   }
 
-  /// Where a symbol is, without a hold on the image; nil when nobody defines it. A thread-local
-  /// variable's address is the calling thread's.
+  /// Where a symbol is, without a hold on the image; nil when nobody defines it, and for an IFUNC whose
+  /// resolver is not called (`ImageOptions.runsResolvers`). A thread-local variable's address is the
+  /// calling thread's.
   public func address(of name: String, version: String? = nil) -> Address? {
     var copy = name
     return copy.withUTF8 { bytes in
@@ -103,7 +108,7 @@ public final class Image: Sendable {
   static func address(of found: FoundSymbol) -> Address? {
     switch found.symbol.type {
     case UInt8(STT_GNU_IFUNC):
-      return Address(found.provider.resolved(found.address, by: LinkedCode.resolve))
+      return found.provider.resolved(found.address, by: LinkedCode.resolve).map { Address($0) }
     case UInt8(STT_TLS):
       return found.provider.threadStorage.address(offset: found.symbol.st_value)
     default: return Address(found.address)

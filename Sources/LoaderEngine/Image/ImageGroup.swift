@@ -22,6 +22,8 @@ package final class ImageGroup: @unchecked Sendable {
   private var started: [Int] = []
   private let finishing = Mutex<Bool>(false)
   package private(set) var relocationCount = 0
+  /// Words that were left alone because resolvers do not run.
+  package private(set) var unresolvedIndirectCount = 0
 
   package init(arguments: ArgumentVector?) { self.arguments = arguments }
 
@@ -75,17 +77,24 @@ package final class ImageGroup: @unchecked Sendable {
   }
 
   /// Asks the resolvers of IFUNCs: everything they may use is in place.
+  ///
+  /// - Throws: `LinkError.unsupported` for a resolver in text that is still being relocated.
   package func resolveIndirect() throws(LinkError) {
     for image in images { image.provider.isRelocated = true }
     for reference in indirect {
       // Code that was written to cannot run before it is sealed, and sealed data cannot be written.
-      if reference.provider.entries.relocatesText {
+      if reference.provider.entries.relocatesText, reference.provider.runsResolvers {
         throw LinkError(
           file: reference.image.name,
           .unsupported(
             what: "IFUNCs together with text relocations", help: "compile everything with -fPIC"))
       }
-      let chosen = reference.provider.resolved(reference.resolver, by: LinkedCode.resolve)
+      guard
+        let chosen = reference.provider.resolved(reference.resolver, by: LinkedCode.resolve)
+      else {
+        unresolvedIndirectCount += 1
+        continue
+      }
       var writer = ImageWriter(reference.image)
       guard writer.write(chosen &+ reference.addend, at: reference.place) else {
         throw LinkError(

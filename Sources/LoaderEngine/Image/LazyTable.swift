@@ -55,7 +55,7 @@ final class LazyTable: @unchecked Sendable {
         bitPattern: UInt(image.address(entry.r_offset).value))
     else { return hopeless(nil, "jump slot \(index)") }
     let found = try? image.bind(UInt32(entry.symbol), isForCall: true, isLazy: true)
-    guard let found, found.address != 0 else {
+    guard let found, found.address != 0, !found.isUnresolvedIndirect else {
       return hopeless(entry, image.symbolName(entry))
     }
     if found.address == ThreadExitLedger.register.value { try? image.noteThreadExits() }

@@ -70,6 +70,7 @@ package final class MappedImage: @unchecked Sendable {
     provider = try SymbolProvider(
       dynamic, SegmentView(headers, mappedAt: start), name: source.name,
       bias: start.value &- headers.base, range: mapping.range, isHost: false)
+    provider.runsResolvers = options.runsResolvers
     provider.owner = self
     // Its linker has written offsets from the thread pointer into the code: those of the variables of
     // the program that runs already.
@@ -191,6 +192,10 @@ public struct ImageOptions: Sendable {
   public var binding: Binding = .now
   /// What to do with relocations in code (gABI: DT_TEXTREL).
   public var textRelocations: TextRelocations = .allowed
+  /// Whether resolvers of IFUNCs in the image are called. Where they are not, words that wait for one keep
+  /// what the file holds, and are counted (`Image.unresolvedIndirectCount`): for who wants to look at
+  /// an image without running any of it.
+  public var runsResolvers = true
   /// What sees, and may change, every relocation and binding.
   public var observer: LinkObserver?
   /// Opens what code in the image passes to dlopen(3).

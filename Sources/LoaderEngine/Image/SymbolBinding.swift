@@ -10,7 +10,7 @@ struct Binding {
   /// nil: an undefined weak symbol, or an address an observer gave.
   var provider: SymbolProvider?
   var symbol: Elf64_Sym
-  /// The address is that of an IFUNC's resolver, which cannot run yet.
+  /// The address is that of an IFUNC's resolver, which cannot run yet, or not at all.
   var isUnresolvedIndirect = false
 }
 
@@ -105,14 +105,14 @@ extension MappedImage {
   private func resolve(_ found: FoundSymbol) -> Binding {
     var address = found.address
     if found.symbol.type == UInt8(STT_GNU_IFUNC), found.symbol.st_shndx != 0 {
-      guard found.provider.isRelocated else {
+      guard found.provider.isRelocated,
+        let chosen = found.provider.resolved(address, by: LinkedCode.resolve)
+      else {
         return Binding(
           address: address, provider: found.provider, symbol: found.symbol,
           isUnresolvedIndirect: true)
       }
-      if found.provider.view.isExecutable(found.symbol.st_value) {
-        address = found.provider.resolved(address, by: LinkedCode.resolve)
-      }
+      address = chosen
     }
     if found.provider.isHost { address = Interposition.replacement(of: address) }
     return Binding(address: address, provider: found.provider, symbol: found.symbol)

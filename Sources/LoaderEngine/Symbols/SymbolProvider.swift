@@ -38,6 +38,8 @@ package final class SymbolProvider: @unchecked Sendable {
   package let soname: NameView?
   /// What keeps the image mapped, of one that we have loaded.
   package weak var owner: AnyObject?
+  /// Whether IFUNCs' resolvers of this image are called at all.
+  package var runsResolvers = true
   private let copies: [UnsafeMutableRawPointer]
   private let byAddress = Mutex<SymbolIndex?>(nil)
   private let indirect = Mutex<[UInt64: UInt64]>([:])
@@ -163,8 +165,14 @@ package final class SymbolProvider: @unchecked Sendable {
     return (text.string, address.value &- found.address)
   }
 
+  /// Whether a run-time address is code of this image.
+  package func isCode(_ address: UInt64) -> Bool { view.isExecutable(address &- bias) }
+
   /// What an IFUNC's resolver chose, asked once. The resolver runs on the calling thread.
-  package func resolved(_ resolver: UInt64, by call: (Address) -> Address) -> UInt64 {
+  ///
+  /// - Returns: nil when it is no code of this image, or must not run.
+  package func resolved(_ resolver: UInt64, by call: (Address) -> Address) -> UInt64? {
+    guard runsResolvers, isCode(resolver) else { return nil }
     if let known = indirect.withLock({ $0[resolver] }) { return known }
     let chosen = call(Address(resolver)).value
     indirect.withLock { $0[resolver] = chosen }
