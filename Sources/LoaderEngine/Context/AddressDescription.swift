@@ -22,6 +22,13 @@ public struct AddressDescription: Hashable, Sendable {
     self.init(address, in: image.provider)
   }
 
+  /// Where the calling thread is, innermost first: return addresses, and what they belong to (Linux:
+  /// `backtrace`, `backtrace_symbols`).
+  public static func callStack(depth: Int = 64) -> [(address: Address, place: AddressDescription?)]
+  {
+    CallStack.addresses(depth: depth).map { ($0, AddressDescription($0)) }
+  }
+
   private init(_ address: Address, in provider: SymbolProvider) {
     image = provider.name
     imageOffset = address &- provider.range.start

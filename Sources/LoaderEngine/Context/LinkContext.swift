@@ -90,6 +90,10 @@ public final class LinkContext: Sendable {
     liveGroups.flatMap { group in group.images.map { Image($0, of: group) } }
   }
 
+  /// All images that are loaded now, of every context, in the order they were loaded (Linux:
+  /// `dl_iterate_phdr`); those of the process are `processImages`.
+  public static var loadedImages: [Image] { LiveImages.all }
+
   var promoted: (groups: [ImageGroup], scope: Scope) {
     state.withLock { ($0.promoted, $0.promotedScope) }
   }

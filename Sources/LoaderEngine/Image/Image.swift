@@ -44,6 +44,16 @@ public final class Image: Sendable {
     guard let mapped, mapped.headers.entry != 0 else { return nil }
     return mapped.address(mapped.headers.entry)
   }
+  /// The image that was asked for when this one was loaded.
+  package var ofRoot: Image {
+    group.flatMap { group in group.images.first.map { Image($0, of: group) } } ?? self
+  }
+  /// Its segments in memory, ascending (gABI: PT_LOAD).
+  public var segments: [(range: AddressRange, access: SegmentAccess)] {
+    provider.view.parts.map {
+      (AddressRange(start: Address(provider.bias &+ $0.start), size: $0.size), $0.access)
+    }
+  }
   /// All images it was loaded with, itself first; none for one that was adopted.
   package var members: [MappedImage] { group?.images ?? [] }
   /// Bytes that the kernel backs by huge pages, as far as known.

@@ -157,6 +157,26 @@ package final class SymbolProvider: @unchecked Sendable {
     return FoundSymbol(provider: self, index: found, symbol: symbol)
   }
 
+  /// The same as dladdr(3) answers: a symbol without a size holds its first byte only. For signal handlers
+  /// too: allocates nothing, and waits for nobody who makes the index.
+  package func definitionForLoader(at address: Address) -> FoundSymbol? {
+    let wanted = address.value &- bias
+    if let index = byAddress.withLockIfAvailable({ $0 }) ?? nil {
+      return index.find(wanted, in: lookup, emptyHoldsRest: false).flatMap { found in
+        lookup.symbol(found).map { FoundSymbol(provider: self, index: found, symbol: $0) }
+      }
+    }
+    var best: FoundSymbol?
+    lookup.forEachExported { index, symbol in
+      guard symbol.st_shndx != 0xFFF1, symbol.type != UInt8(STT_TLS), symbol.st_value <= wanted,
+        wanted - symbol.st_value < max(symbol.st_size, 1),
+        best.map({ $0.symbol.st_value < symbol.st_value }) ?? true
+      else { return }
+      best = FoundSymbol(provider: self, index: index, symbol: symbol)
+    }
+    return best
+  }
+
   /// Its name, and the distance from its start.
   package func symbol(at address: Address) -> (name: String, offset: UInt64)? {
     guard let found = definition(at: address), let text = lookup.name(of: found.symbol) else {
