@@ -21,6 +21,10 @@ package final class HostImages: Sendable {
   private let changes: UInt64
   /// How many of `all` came with the program: they are never unloaded.
   private let initialCount: Int
+  /// How many of `global` did not.
+  private let lateGlobalCount: Int
+  /// Of the names of those that did, which are most of what every image sees.
+  private let initialNames: NameFilter?
 
   private static let latest = Mutex<HostImages?>(nil)
 
@@ -89,28 +93,32 @@ package final class HostImages: Sendable {
     }
     initialCount = min((reached.max() ?? 0) + 1, images.count)
     var scope = images.prefix(initialCount).filter { !HostImages.isVDSO($0) }
+    let initialScopeCount = scope.count
+    let isAsBefore =
+      previous.map { previous in
+        previous.initialNames?.providerCount == scope.count
+          && zip(previous.global.providers, scope).allSatisfy { $0 === $1 }
+      } ?? false
+    initialNames = isAsBefore ? previous?.initialNames : NameFilter(scope)
     for image in images.dropFirst(initialCount) {
       guard let handle = HostImages.handle(image) else { continue }
       if HostImages.isGlobal(image, after: scope) { scope.append(image) }
       withExtendedLifetime(handle) {}
     }
-    global = Scope(scope)
+    lateGlobalCount = scope.count - initialScopeCount
+    global = Scope(scope, filter: initialNames)
   }
 
   /// Holds on the images that every image of the process sees, and that may be unloaded otherwise; nil
   /// when one of them is gone already.
   package func holdGlobal() -> [HostHandle]? {
+    if lateGlobalCount == 0 { return [] }
     var handles: [HostHandle] = []
     for image in global.providers.dropFirst(global.providers.count - lateGlobalCount) {
       guard let handle = HostImages.handle(image) else { return nil }
       handles.append(handle)
     }
     return handles
-  }
-
-  private var lateGlobalCount: Int {
-    let initial = all.prefix(initialCount)
-    return global.providers.count { image in !initial.contains { $0 === image } }
   }
 
   /// An image by what DT_NEEDED calls it.
