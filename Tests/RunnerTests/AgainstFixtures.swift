@@ -329,6 +329,20 @@ struct RelocationFixture: Sendable, CustomTestStringConvertible {
     #expect(falsified.0 == 1 && falsified.1.different.map(\.offset) == [copy.offset])
   }
 
+  /// std::cout is initialised by those who include <iostream>, between the two loads if nobody cares.
+  @Test func copiedVariablesAreInitialisedBefore() throws {
+    let folder = try TemporaryFolder()
+    let source = "#include <iostream>\n"
+    let path = try RelocationFixture(
+      name: "",
+      main: .cxx(source + "int main() { std::cout << 1; return 0; }", flags: ["-pie"]),
+      needed: .cxx(source + "void f() { std::cout << 2; }"), types: []
+    ).build(in: folder)
+    #expect(try Tool.output("readelf", ["-rW", path]).contains("R_X86_64_COPY"))
+    let (code, result) = try AgainstResult.of(path)
+    #expect(code == 0 && result.different.isEmpty && result.skipped.isEmpty, "\(result)")
+  }
+
   /// The first of two relocations of one word leaves nothing to compare: counted, with the reason.
   @Test func wordsThatAreOverwrittenAreSkipped() throws {
     let folder = try TemporaryFolder()

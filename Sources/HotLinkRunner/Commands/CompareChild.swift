@@ -11,6 +11,7 @@ struct CompareChild: ParsableCommand {
   @Argument var library: String
   @Argument var report: String
   @Option(name: .customShort("l")) var libraries: [String] = []
+  @Option var first: [String] = []
   @Option var falsify: UInt64?
 
   func run() throws {
@@ -35,6 +36,8 @@ struct CompareChild: ParsableCommand {
       }
     }
     say("phase", "dlopen")
+    // One that does not load is for the load of the program itself to tell.
+    for name in first { _ = dlopen(name, RTLD_LAZY | RTLD_LOCAL) }
     let outcome = ComparedLibrary.compare(FilePath(library), falsified: falsify) {
       say("phase", "load")
     }

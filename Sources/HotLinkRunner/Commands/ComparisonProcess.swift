@@ -26,15 +26,18 @@ final class ComparisonProcess {
     let original = ComparisonProcess.absolute(library)
     var path = original
     var searched = [original.removingLastComponent().string]
+    var neededFirst: [String] = []
     // What we cannot read may be readable for dlopen: then it is loaded as it is, and the child tells.
     if let copy = try? NeutralCopy(of: original, in: folder) {
       path = copy.path
       searched = copy.searchPath
+      neededFirst = copy.neededFirst
     }
     var arguments = [
       "hotlink", "compare", path.string, folder.appending("report").string,
     ]
     for name in check.libraries { arguments += ["-l", name] }
+    for name in neededFirst { arguments += ["--first", name] }
     if let falsify = check.falsify { arguments += ["--falsify", String(falsify)] }
     pid = try ComparisonProcess.spawn(
       arguments, ComparisonProcess.environment(searched), output: folder.appending("output"))

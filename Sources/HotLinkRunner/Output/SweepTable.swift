@@ -1,5 +1,5 @@
-// All libraries of a sweep in one document: how many, what differs, and each that does not load with its
-// reason. Without dates, so that two sweeps of one machine are equal.
+// All libraries of a sweep in one document: how many, what differs, and each that dlopen loads and we do not,
+// with its reason. Without dates, so that two sweeps of one machine are equal.
 
 /// Counts over many comparisons.
 struct SweepTable {
@@ -11,7 +11,8 @@ struct SweepTable {
   private var different: [(library: String, count: Int, example: LibraryVerdict.Difference)] = []
   private var differences = 0
   private var failed: [(library: String, reason: String)] = []
-  private var refused: [(library: String, reason: String)] = []
+  /// How many, by the kind of reason: which they are is no matter of ours.
+  private var refused: [String: Int] = [:]
 
   mutating func add(_ verdict: LibraryVerdict) {
     files += 1
@@ -32,7 +33,7 @@ struct SweepTable {
         differences += verdict.differences.count
       }
     case .failed(let reason): failed.append((verdict.library, reason))
-    case .refused(let reason): refused.append((verdict.library, reason))
+    case .refused(let reason): refused[SweepTable.kind(reason), default: 0] += 1
     }
   }
 
@@ -79,8 +80,26 @@ struct SweepTable {
       }
     }
     text += list("Loaded by dlopen, not by us", failed)
-    text += list("Not loaded by dlopen", refused)
+    if !refused.isEmpty {
+      let count = refused.values.reduce(0, +)
+      text += "\n## Not loaded by dlopen: \(count)\n\n| reason | libraries |\n| --- | ---: |\n"
+      for (reason, count) in refused.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
+        text += "| \(reason) | \(count) |\n"
+      }
+    }
     return text
+  }
+
+  /// `FILE: undefined symbol: NAME` → `undefined symbol`.
+  private static func kind(_ reason: String) -> String {
+    var parts: [Substring] = []
+    var rest = reason[...]
+    while let colon = rest.firstRange(of: ": ") {
+      parts.append(rest[..<colon.lowerBound])
+      rest = rest[colon.upperBound...]
+    }
+    parts.append(rest)
+    return String(parts.count > 1 ? parts[1] : parts[0])
   }
 
   private func list(_ title: String, _ rows: [(library: String, reason: String)]) -> String {

@@ -10,6 +10,9 @@ package struct NeutralCopy {
   package let path: FilePath
   /// Directories that the original names for its libraries ($ORIGIN is its own), and its own.
   package let searchPath: [String]
+  /// What a program needs: it copies variables (R_X86_64_COPY), which their initialisers must have
+  /// written before the first of two loads. Empty for libraries.
+  package private(set) var neededFirst: [String] = []
 
   // Inside the operating system's range, and nobody's.
   private static let meaningless: Int64 = 0x6068_6C00
@@ -53,6 +56,11 @@ package struct NeutralCopy {
         entry.d_tag = NeutralCopy.meaningless
       } else if entry.d_tag == NeutralCopy.flags1 {
         // dlopen(3) takes an executable only without this.
+        if entry.d_un.d_val & NeutralCopy.isPIE != 0 {
+          neededFirst = provider.entries.needed.indices.compactMap {
+            provider.neededName($0)?.string
+          }
+        }
         entry.d_un.d_val &= ~NeutralCopy.isPIE
       } else {
         continue

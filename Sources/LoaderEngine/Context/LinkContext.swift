@@ -75,8 +75,13 @@ public final class LinkContext: Sendable {
       guard let base = bytes.baseAddress else { return nil }
       var request = LookupRequest(SymbolName(NameView(base: base, count: bytes.count)))
       request.takesNewest = true
-      let found = HostImages.current().global.find(request) ?? promoted.find(request)
-      return found.flatMap { Image.address(of: $0) }
+      let host = HostImages.current()
+      // What was opened late may be closed while we look.
+      let holds = host.holdGlobal()
+      return withExtendedLifetime(holds) {
+        let found = holds == nil ? nil : host.global.find(request)
+        return (found ?? promoted.find(request)).flatMap { Image.address(of: $0) }
+      }
     }
   }
 

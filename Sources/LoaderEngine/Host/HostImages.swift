@@ -68,7 +68,7 @@ package final class HostImages: Sendable {
     var images: [SymbolProvider] = []
     for made in adopted.images {
       if let same = known[made.range.start.value], same.name == made.name,
-        same.range == made.range, same.lookup.symbols == made.lookup.symbols
+        same.range == made.range, same.lookup.isSame(as: made.lookup)
       {
         images.append(same)
       } else {
@@ -180,6 +180,9 @@ package final class HostImages: Sendable {
     image.name.hasPrefix("linux-vdso") || image.name.hasPrefix("linux-gate")
   }
 
+  /// The process's global scope (Linux: `dlopen` of NULL).
+  private static let program = dlopen(nil, RTLD_LAZY).map(HostHandle.init)
+
   /// Whether the process's global scope leads to an image: asked for a symbol that nobody before it has.
   private static func isGlobal(_ image: SymbolProvider, after earlier: [SymbolProvider]) -> Bool {
     var answer: Bool?
@@ -193,7 +196,8 @@ package final class HostImages: Sendable {
       tries += 1
       let request = LookupRequest(SymbolName(text))
       guard !earlier.contains(where: { $0.lookup.find(request) != 0 }) else { return }
-      let found = dlsym(nil, text.base.assumingMemoryBound(to: CChar.self))
+      // By a handle: RTLD_DEFAULT would make the program depend on what it finds, for ever.
+      let found = dlsym(program?.handle, text.base.assumingMemoryBound(to: CChar.self))
       answer = found == UnsafeMutableRawPointer(bitPattern: UInt(image.address(of: symbol)))
     }
     return answer ?? false

@@ -127,32 +127,42 @@ package final class ImageGroup: @unchecked Sendable {
 
   /// Runs finalisers, in the opposite order; once.
   package func finish() {
-    let isFirst = finishing.withLock { done in
+    for index in unfinished().reversed() { images[index].runFinalisers() }
+  }
+
+  /// The images whose finalisers have not run; nobody else gets them then.
+  private func unfinished() -> [Int] {
+    finishing.withLock { done in
       defer { done = true }
-      return !done
+      return done ? [] : started
     }
-    guard isFirst else { return }
-    for index in started.reversed() { images[index].runFinalisers() }
   }
 
   deinit {
     LiveImages.remove(self)
-    finish()
-    // A thread that still owes a destructor to an image keeps all of it.
-    let kept = KeptImages(images, dependencies, holds)
+    // A thread that still owes a destructor to an image keeps all of it: finalisers come after.
+    let kept = KeptImages(images, dependencies, holds, unfinished())
     for image in images { image.handOver(to: kept) }
   }
 
+  /// What is left of a group that was let go; dropped when nobody is inside any more.
   private final class KeptImages {
-    let images: [MappedImage]
-    let dependencies: [ImageGroup]
-    let holds: [HostHandle]
+    private let images: [MappedImage]
+    private let dependencies: [ImageGroup]
+    private let holds: [HostHandle]
+    private let unfinished: [Int]
 
-    init(_ images: [MappedImage], _ dependencies: [ImageGroup], _ holds: [HostHandle]) {
+    init(
+      _ images: [MappedImage], _ dependencies: [ImageGroup], _ holds: [HostHandle],
+      _ unfinished: [Int]
+    ) {
       self.images = images
       self.dependencies = dependencies
       self.holds = holds
+      self.unfinished = unfinished
     }
+
+    deinit { for index in unfinished.reversed() { images[index].runFinalisers() } }
   }
 
   /// Images so that each comes after those it needs; where that leaves a choice, and in a circle, as

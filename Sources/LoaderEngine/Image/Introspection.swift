@@ -130,7 +130,8 @@ package enum Introspection {
         if let found = scope.find(request) { return found }
       }
       return nil
-    case UInt.max:  // RTLD_NEXT: after the caller; the process's libraries are at the end of its list
+    case UInt.max:
+      // RTLD_NEXT: after the caller; the process's libraries are at the end of its list.
       isOurs = 1
       let local = image.scopes.last ?? Scope.empty
       let own = local.providers.firstIndex { $0 === image.provider } ?? -1

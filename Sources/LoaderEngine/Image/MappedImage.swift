@@ -23,6 +23,8 @@ package final class MappedImage: @unchecked Sendable {
   var hasAdoptedThreads = false
   private var ledger: ThreadExitLedger?
   var descriptors: ThreadLocalDescriptors?
+  /// Images of other groups that have variables this one refers to (GNU: STB_GNU_UNIQUE).
+  var uniqueOwners: [AnyObject] = []
 
   /// Maps an image and opens its tables.
   ///
@@ -68,6 +70,7 @@ package final class MappedImage: @unchecked Sendable {
     provider = try SymbolProvider(
       dynamic, SegmentView(headers, mappedAt: start), name: source.name,
       bias: start.value &- headers.base, range: mapping.range, isHost: false)
+    provider.owner = self
     // Its linker has written offsets from the thread pointer into the code: those of the variables of
     // the program that runs already.
     if isExecutable, headers.threadTemplate != nil {
@@ -109,6 +112,13 @@ package final class MappedImage: @unchecked Sendable {
         .unsupported(what: "an executable", help: "load it with loadExecutable"))
     }
     let image = try MappedImage(source, headers, by: mapper, options)
+    if let soname = image.provider.soname, soname == "ld-linux-x86-64.so.2" {
+      throw LinkError(
+        file: source.name,
+        .unsupported(
+          what: "the process's own loader, of which there is one",
+          help: "adopt it with LinkContext.adopt(named:)"))
+    }
     if kind == .sharedObject, image.provider.entries.isPIE {
       throw LinkError(
         file: source.name,

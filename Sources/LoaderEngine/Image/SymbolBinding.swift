@@ -92,7 +92,12 @@ extension MappedImage {
       found = scope.find(request, except: isCopy ? provider : nil)
     }
     if let found, found.symbol.binding == 10 {  // STB_GNU_UNIQUE
-      return UniqueSymbols.definition(for: found, request)
+      let (chosen, owner) = UniqueSymbols.definition(for: found, request)
+      // What is found through the scopes is held by them already.
+      if let owner, owner !== self, !scopes.contains(where: { $0.holds(chosen.provider) }) {
+        uniqueOwners.append(owner)
+      }
+      return chosen
     }
     return found
   }
@@ -143,17 +148,22 @@ enum UniqueSymbols {
 
   private static let table = Mutex<[String: Entry]>([:])
 
-  static func definition(for found: FoundSymbol, _ request: LookupRequest) -> FoundSymbol {
+  /// The one definition, and what keeps it.
+  static func definition(for found: FoundSymbol, _ request: LookupRequest) -> (
+    FoundSymbol, owner: AnyObject?
+  ) {
     let key = request.name.view.string
     return table.withLock { table in
-      if let known = table[key], let provider = known.provider,
-        let symbol = provider.lookup.symbol(known.index)
-      {
-        return FoundSymbol(provider: provider, index: known.index, symbol: symbol)
+      if let known = table[key], let provider = known.provider {
+        let owner = provider.owner
+        // An image that is about to go is no owner any more.
+        if owner != nil || provider.isHost, let symbol = provider.lookup.symbol(known.index) {
+          return (FoundSymbol(provider: provider, index: known.index, symbol: symbol), owner)
+        }
       }
       let chosen = found.provider.isHost ? found : HostUnique.definition(request.name) ?? found
       table[key] = Entry(provider: chosen.provider, index: chosen.index)
-      return chosen
+      return (chosen, chosen.provider.owner)
     }
   }
 }

@@ -51,6 +51,8 @@ package final class Scope: @unchecked Sendable {
     table.members.deallocate()
   }
 
+  package func holds(_ provider: SymbolProvider) -> Bool { providers.contains { $0 === provider } }
+
   /// The first definition that a request means.
   ///
   /// - Parameters:

@@ -125,6 +125,15 @@ package struct SymbolLookup: @unchecked Sendable, BitwiseCopyable {
     if bucketCount > 0 { bucketReciprocal = UInt64.max / UInt64(bucketCount) &+ 1 }
   }
 
+  /// Whether two were made of the same tables: at the same places, of the same sizes.
+  package func isSame(as other: SymbolLookup) -> Bool {
+    symbols == other.symbols && symbolLimit == other.symbolLimit
+      && strings.base == other.strings.base && strings.count == other.strings.count
+      && bucketCount == other.bucketCount && bloomMask == other.bloomMask
+      && chainOffset == other.chainOffset && chainLimit == other.chainLimit
+      && indexLimit == other.indexLimit && versionCount == other.versionCount
+  }
+
   /// A symbol by its index; nil beyond the table.
   @inline(__always)
   package func symbol(_ index: UInt32) -> Elf64_Sym? {

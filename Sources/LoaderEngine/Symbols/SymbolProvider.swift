@@ -36,6 +36,8 @@ package final class SymbolProvider: @unchecked Sendable {
   package var isRelocated: Bool
   /// ELF: DT_SONAME. Readable as long as this, also when the process has unloaded the image.
   package let soname: NameView?
+  /// What keeps the image mapped, of one that we have loaded.
+  package weak var owner: AnyObject?
   private let copies: [UnsafeMutableRawPointer]
   private let byAddress = Mutex<SymbolIndex?>(nil)
   private let indirect = Mutex<[UInt64: UInt64]>([:])

@@ -242,6 +242,32 @@ struct ImageBehaviourTests {
     free.value(context)
   }
 
+  @Test("Libraries of the system come from the process's loader, never as a second copy")
+  func systemLibraries() throws {
+    let path = try systemLibrary("libpng16.so.16")
+    let user = SharedObject(
+      "needspng", libraries: [path],
+      "unsigned png_access_version_number(void); long run(void) { return png_access_version_number(); }"
+    )
+    // Not opened where the caller does not want that.
+    var options = LinkContext.Options()
+    options.opensSystemLibraries = false
+    let reason = LoadedImages.refusal { _ = try user.load(.memory, in: LinkContext(options)) }
+    guard case .missingLibrary(let name, _) = reason else {
+      Issue.record("\(String(describing: reason))")
+      return
+    }
+    #expect(name == "libpng16.so.16")
+    let image = try user.load(.memory)
+    #expect(image.members.count == 1)
+    #expect(try image.call("run") / 100 == 106)
+    let handle = try #require(dlopen("libpng16.so.16", RTLD_LAZY | RTLD_NOLOAD))
+    defer { dlclose(handle) }
+    let symbol = try #require(dlsym(handle, "png_access_version_number"))
+    #expect(
+      image.address(of: "png_access_version_number") == Address(UInt64(UInt(bitPattern: symbol))))
+  }
+
   // MARK: exceptions
 
   static let thrower = SharedObject(

@@ -186,7 +186,7 @@ struct ImageTLSTests {
     "Unloading while a thread owes destructors keeps the code until they ran",
     arguments: ["global-dynamic", "initial-exec"])
   func owed(model: String) throws {
-    let context = LinkContext()
+    let context = LinkContext.unmapping()
     let journal = try SharedObject.journal.load(.memory, in: context)
     let worker = Worker()
     var image: Image? = try Self.counted(model).load(.memory, in: context)

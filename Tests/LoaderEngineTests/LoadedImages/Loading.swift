@@ -55,6 +55,12 @@ func systemLibrary(_ name: String) throws -> String {
   throw CommandFailure(description: "no \(name): scripts/setup.sh test")
 }
 
+extension LinkContext {
+  /// One whose images are unmapped when they go: pages of the arena are recycled, so that who comes too
+  /// late would not be noticed.
+  static func unmapping() -> LinkContext { LinkContext(LinkContext.Options(mapper: FileMapper())) }
+}
+
 extension Image {
   typealias Function = @convention(c) (Int, Int) -> Int
 
@@ -125,8 +131,11 @@ enum LoadedImages {
     do {
       try body()
       return nil
+    } catch let error as LinkError {
+      return error.reason
     } catch {
-      return (error as? LinkError)?.reason
+      Issue.record(error)
+      return nil
     }
   }
 }
