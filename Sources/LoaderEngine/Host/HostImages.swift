@@ -23,6 +23,8 @@ package final class HostImages: Sendable {
   private let initialCount: Int
   /// Those of `global` that may be unloaded.
   private let lateGlobal: [SymbolProvider]
+  /// A filter over the names of those that came with the program: most of what every image sees.
+  private let initialNames: NameFilter?
 
   private static let latest = Mutex<HostImages?>(nil)
 
@@ -92,6 +94,12 @@ package final class HostImages: Sendable {
     initialCount = min((reached.max() ?? 0) + 1, images.count)
     var scope = images.prefix(initialCount).filter { !HostImages.isVDSO($0) }
     var late: [SymbolProvider] = []
+    let isAsBefore =
+      previous.map { previous in
+        previous.initialNames?.providerCount == scope.count
+          && zip(previous.global.providers, scope).allSatisfy { $0 === $1 }
+      } ?? false
+    initialNames = isAsBefore ? previous?.initialNames : NameFilter(scope)
     for image in images.dropFirst(initialCount) {
       guard let handle = HostImages.handle(image) else { continue }
       if HostImages.isGlobal(image, after: scope + late) { late.append(image) }
@@ -99,7 +107,7 @@ package final class HostImages: Sendable {
     }
     scope += late
     lateGlobal = late
-    global = Scope(scope)
+    global = Scope(scope, filter: initialNames)
   }
 
   /// Holds on the images that every image of the process sees, and that may be unloaded otherwise; nil

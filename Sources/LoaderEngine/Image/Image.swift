@@ -86,33 +86,53 @@ public final class Image: Sendable {
   /// resolver is not called (`ImageOptions.runsResolvers`). A thread-local variable's address is the
   /// calling thread's.
   public func address(of name: String, version: String? = nil) -> Address? {
-    var copy = name
-    return copy.withUTF8 { bytes in
-      guard let base = bytes.baseAddress else { return nil }
-      return find(SymbolName(NameView(base: base, count: bytes.count)), version: version)
-    }
+    let name = name.utf8
+    return name.withContiguousStorageIfAvailable { find($0, version) }
+      ?? Array(name).withUnsafeBufferPointer {
+        find($0, version)
+      }
   }
 
   /// The same for a name that was measured and hashed beforehand, in its default version. Takes no lock and
   /// allocates nothing.
-  public func address(of name: SymbolName) -> Address? { find(name) }
+  public func address(of name: SymbolName) -> Address? {
+    var position = 0
+    let address = scope.table.addressUnfiltered(name, &position)
+    if address == ScopeTable.undecided { return findUncommon(name) }
+    return address == 0 ? nil : Address(address)
+  }
 
-  /// The same for a name whose length and hash are known.
-  package func find(_ name: SymbolName, version: String? = nil) -> Address? {
+  @inline(__always)
+  private func find(_ bytes: UnsafeBufferPointer<UInt8>, _ version: String?) -> Address? {
+    guard let base = bytes.baseAddress else { return nil }
+    let name = SymbolName(NameView(base: base, count: bytes.count))
+    guard let version else { return address(of: name) }
+    return find(name, version: version)
+  }
+
+  @inline(never)
+  private func findUncommon(_ name: SymbolName) -> Address? {
     var request = LookupRequest(name)
     request.takesNewest = true
-    guard let version else {
-      return scope.find(request).flatMap { Image.address(of: $0) }
-    }
+    return find(request)
+  }
+
+  private func find(_ name: SymbolName, version: String) -> Address? {
     var copy = version
     return copy.withUTF8 { bytes -> Address? in
       guard let base = bytes.baseAddress else { return nil }
       let view = NameView(base: base, count: bytes.count)
       let hash = SymbolName(base: base, count: bytes.count, hash: 0).sysvHash
+      var request = LookupRequest(name)
+      request.takesNewest = true
       request.version = SymbolVersion(
         name: view.base, count: UInt32(view.count), hash: hash, isExact: true, isDefined: false)
-      return scope.find(request).flatMap { Image.address(of: $0) }
+      return find(request)
     }
+  }
+
+  private func find(_ request: LookupRequest) -> Address? {
+    scope.find(request).flatMap { Image.address(of: $0) }
   }
 
   static func address(of found: FoundSymbol) -> Address? {
