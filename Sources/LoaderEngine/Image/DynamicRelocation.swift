@@ -268,7 +268,14 @@ struct DynamicRelocation {
     case (_, .none): throw malformed(entry, "its image has no thread-local storage")
     case (Type.module, .module(let id)), (Type.module, .host(let id)):
       try store(id, entry, .word64)
-    case (Type.module, .fixed(let module, _, _)): try store(module, entry, .word64)
+    case (Type.module, .fixed(let module, let start, _)):
+      try store(module, entry, .word64)
+      // The offset of a local variable stands behind it already, counted from the image's own block.
+      if entry.symbol == 0, let offset = writer.read(entry.r_offset &+ 8) {
+        guard writer.write(start &+ offset, at: entry.r_offset &+ 8) else {
+          throw outside(entry.r_offset &+ 8, X86_64.dynamicName(entry.type))
+        }
+      }
     case (Type.moduleOffset, .fixed(_, let start, _)): try store(start &+ offset, entry, .word64)
     case (Type.moduleOffset, _): try store(offset, entry, .word64)
     case (Type.threadOffset, .fixed(_, _, let start)): try store(start &+ offset, entry, .word64)
