@@ -29,6 +29,18 @@ package enum LiveImages {
     }
   }
 
+  /// Gives a group the place in the order of finalisers that another has.
+  static func move(_ group: ImageGroup, behind other: ImageGroup) {
+    lock.withLock { _ in
+      let own = Unmanaged.passUnretained(group)
+      state.groups.removeAll { $0.toOpaque() == own.toOpaque() }
+      let place = state.groups.firstIndex {
+        $0.toOpaque() == Unmanaged.passUnretained(other).toOpaque()
+      }
+      state.groups.insert(own, at: place.map { $0 + 1 } ?? state.groups.count)
+    }
+  }
+
   /// The image that an address lies in.
   package static func image(at address: Address) -> MappedImage? {
     lock.withLock { _ in
