@@ -1,7 +1,8 @@
-// What is done to a library's variable at the safe point: the same rules as for a variable of an object, at the
-// address where it lives.
+// What is done to a library's variable or constant at the safe point: the same rules as for one of an object, at
+// the address where it lives.
+internal import LoaderEngine
 
-/// A kept variable of a library at the safe point.
+/// A kept variable or constant of a library at the safe point.
 struct LibraryCarry {
   var symbol: String
   /// Where it lives; 0: it is new, and in place.
@@ -10,10 +11,18 @@ struct LibraryCarry {
   var oldSize: UInt64
   var image: ArraySlice<UInt8>?
   var oldImage: ArraySlice<UInt8>?
+  /// A constant that was edited: where its new bytes are.
+  var constant: UInt64?
+  var isReadOnly = true
 
   func perform(unit: String) -> Verdict {
     var fate = Verdict.Fate.added
-    if home != 0 {
+    if let constant {
+      ProtectedPages.write(
+        from: Address(constant), to: AddressRange(start: Address(home), size: size),
+        areReadOnly: isReadOnly)
+      fate = .rewritten
+    } else if home != 0 {
       fate = image.withBytes { image in
         oldImage.withBytes { oldImage in
           Carry(

@@ -16,6 +16,8 @@ struct LibraryCode {
   private(set) var stretches: [Stretch] = []
   /// Where the bytes are no code; nil: everywhere they are.
   private(set) var undecoded: UInt64?
+  /// The C runtime's own variable, which says that destructors have run: `completed.0`.
+  private(set) var runtimeFlag: UInt64?
 
   /// - Parameter view: the image's bytes, as in the file.
   init(_ file: LibraryFile, _ view: SegmentView) {
@@ -44,6 +46,12 @@ struct LibraryCode {
         }
         stretches.append(Stretch(range: start..<end, references: first..<references.count))
       }
+    }
+    // crtbeginS.o's __do_global_dtors_aux begins with `cmpb $0, completed.0(%rip)`.
+    for table in file.initialiserTables(ofType: 15) where runtimeFlag == nil {
+      guard case .own(let start)? = file.words[table.lowerBound]?.target else { continue }
+      runtimeFlag =
+        references.first { $0.kind == .access && $0.field &- start < 8 }?.target
     }
     stretches.sort { $0.range.lowerBound < $1.range.lowerBound }
   }
@@ -85,7 +93,7 @@ struct LibraryCode {
           &hash, UInt64(bytes.load(fromByteOffset: Int(offset), as: UInt8.self)))
         offset += 1
       }
-      found[function.ordinal == 0 ? function.name : "\(function.name)#\(function.ordinal)"] = hash
+      found[function.fingerprintName] = hash
     }
     return found
   }
@@ -103,18 +111,14 @@ struct LibraryCode {
     if target &- function.address < function.size {
       return Array("+\(target - function.address)".utf8)
     }
-    if let callee = file.function(at: target) { return Array(callee.name.utf8) }
-    if let variable = file.variables.last(where: { $0.address <= target }),
-      target - variable.address < variable.size
-    {
-      return Array("\(variable.name)+\(target - variable.address)".utf8)
+    // Through the GOT.
+    if reference.kind == .access, let word = file.words[target] {
+      return file.meaning(of: word.target)
     }
-    guard let part = view.part(of: target), !part.access.contains(.write),
-      !part.access.contains(.execute), let tail = view.tail(target)
-    else { return [] }
-    // A literal: by its bytes, up to the NUL.
-    let bytes = UnsafeRawBufferPointer(start: tail.pointer, count: Int(min(tail.count, 256)))
-    return Array(bytes.prefix { $0 != 0 })
+    let meaning = file.meaning(of: target)
+    guard meaning.first == 0x22, reference.kind == .access else { return meaning }
+    // A number, not a string: its width is not known.
+    return (0..<8).map { view.pointer(target &+ $0, 1)?.load(as: UInt8.self) ?? 0 }
   }
 }
 

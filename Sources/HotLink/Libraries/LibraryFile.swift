@@ -14,12 +14,23 @@ package final class LibraryFile: @unchecked Sendable {
   let functions: [LibrarySymbol]
   /// Mutable variables, by address.
   let variables: [LibrarySymbol]
+  /// Named read-only data, by address.
+  let constants: [LibrarySymbol]
   /// Thread-local variables, by offset in the template.
   let threadVariables: [LibrarySymbol]
   /// ELF: DT_SONAME, and DT_NEEDED in order.
   let soname: NameView?
   let needed: [String]
+  /// Words and bytes as in the file.
+  let view: SegmentView
+  let words: LibraryWords
+  /// Addresses of what the linker defines at the edges of sections.
+  let edges: Set<UInt64>
+  /// Sections whose bytes are the program's state.
+  let stateSections: [Int]
   private let functionStarts: [UInt64: Int]
+  private let data: [LibrarySymbol.Key: LibrarySymbol]
+  private let provider: SymbolProvider
 
   /// - Throws: `LinkError`: what is no shared object of this machine, or has no section headers.
   package init(_ bytes: Bytes, contents: FileContents, name: String) throws(LinkError) {
@@ -36,19 +47,26 @@ package final class LibraryFile: @unchecked Sendable {
       throw LinkError(
         file: name, .unsupported(what: "no dynamic section", help: "link it with -shared"))
     }
+    view = SegmentView(headers, in: contents)
     let provider = try SymbolProvider(
-      dynamic, SegmentView(headers, in: contents), name: name, bias: 0,
+      dynamic, view, name: name, bias: 0,
       range: AddressRange(start: Address(0), size: headers.size), isHost: false)
     if provider.entries.isPIE {
       throw LinkError(
         file: name,
         .unsupported(what: "not a relocatable object", help: "pass an object made with `cc -c`"))
     }
+    words = LibraryWords(provider)
     soname = provider.soname
     needed = provider.entries.needed.indices.compactMap { provider.neededName($0)?.string }
     var functions: [LibrarySymbol] = []
     var variables: [LibrarySymbol] = []
+    var constants: [LibrarySymbol] = []
     var threadVariables: [LibrarySymbol] = []
+    var edges: Set<UInt64> = []
+    let headers = self.headers
+    let holdsState = Set(
+      sections.sections.indices.filter { LibraryFile.holdsState(sections, $0, headers) })
     var ordinals: [String: Int] = [:]
     for index in 1..<max(sections.symbols.count, 1) {
       let raw = sections.symbols[index]
@@ -71,17 +89,37 @@ package final class LibraryFile: @unchecked Sendable {
         if place.isExecutable, symbol.address &- place.address < place.size {
           functions.append(symbol)
         }
-      } else if LibraryFile.holdsState(sections, section), !LibraryFile.linkerMade.contains(name),
-        raw.type == UInt8(STT_OBJECT) || raw.type == UInt8(STT_NOTYPE),
-        symbol.address &- place.address < place.size
-      {
-        symbol.size = min(symbol.size, place.size - (symbol.address - place.address))
-        variables.append(symbol)
+      } else if LibraryFile.linkerMade.contains(name) {
+        edges.insert(symbol.address)
+      } else if symbol.address &- place.address < place.size {
+        let room = place.size - (symbol.address - place.address)
+        symbol.size = name == "__dso_handle" ? min(8, room) : min(symbol.size, room)
+        if holdsState.contains(section) {
+          if [STT_OBJECT, STT_NOTYPE].contains(Int32(raw.type)) { variables.append(symbol) }
+        } else if raw.type == UInt8(STT_OBJECT), symbol.size > 0,
+          LibraryFile.holdsConstants(sections, section)
+        {
+          constants.append(symbol)
+        }
       }
+    }
+    if !variables.contains(where: { $0.name == "__dso_handle" }),
+      let handle = words.selfReference(in: holdsState.map { sections.sections[$0] })
+    {
+      variables.append(
+        LibrarySymbol(
+          name: "__dso_handle", ordinal: 0, isLocal: true, address: handle, size: 8, section: 0,
+          isWeak: false, isPart: false))
     }
     functions.sort { ($0.address, $0.isLocal ? 1 : 0) < ($1.address, $1.isLocal ? 1 : 0) }
     self.functions = functions
     self.variables = LibraryFile.withSizes(variables, sections)
+    self.constants = constants.sorted { ($0.address, $1.size) < ($1.address, $0.size) }
+    self.edges = edges
+    self.provider = provider
+    data = Dictionary(
+      (self.constants + self.variables).map { ($0.key, $0) }, uniquingKeysWith: { $1 })
+    stateSections = holdsState.sorted()
     self.threadVariables = threadVariables.sorted { $0.address < $1.address }
     functionStarts = Dictionary(
       functions.enumerated().map { ($1.address, $0) }, uniquingKeysWith: { first, _ in first })
@@ -92,6 +130,24 @@ package final class LibraryFile: @unchecked Sendable {
   /// The function that begins at a virtual address.
   func function(at address: UInt64) -> LibrarySymbol? {
     functionStarts[address].map { functions[$0] }
+  }
+
+  /// A variable or constant by name.
+  func datum(of key: LibrarySymbol.Key) -> LibrarySymbol? { data[key] }
+
+  /// The name of a symbol of `.dynsym`.
+  func dynamicName(_ index: UInt32) -> String {
+    provider.lookup.symbol(index).flatMap { provider.lookup.name(of: $0) }?.string ?? ""
+  }
+
+  /// First bytes of a thread-local variable in a new thread.
+  func threadBytes(of symbol: LibrarySymbol) -> [UInt8] {
+    guard let template = headers.threadTemplate else { return [] }
+    return (0..<symbol.size).map { index in
+      let offset = symbol.address &+ index
+      guard offset < template.fileSize else { return 0 }
+      return view.pointer(template.address &+ offset, 1)?.load(as: UInt8.self) ?? 0
+    }
   }
 
   func isExecutable(_ address: UInt64) -> Bool {
@@ -107,20 +163,50 @@ package final class LibraryFile: @unchecked Sendable {
 
   /// Virtual addresses of the tables of initialisers and finalisers: their words are called, not kept.
   var initialiserTables: [Range<UInt64>] {
-    sections.sections.filter { [14, 15, 16].contains($0.type) }.map {
+    [14, 15, 16].flatMap { initialiserTables(ofType: $0) }
+  }
+
+  /// The same of one kind (gABI: SHT_INIT_ARRAY, SHT_FINI_ARRAY, SHT_PREINIT_ARRAY).
+  func initialiserTables(ofType type: UInt32) -> [Range<UInt64>] {
+    sections.sections.filter { $0.type == type && $0.size % 8 == 0 }.map {
       $0.address..<($0.address &+ $0.size)
     }
   }
 
-  /// Sections whose bytes are the program's state: writable, and not made by the linker.
-  static func holdsState(_ sections: ImageSections, _ index: Int) -> Bool {
+  /// The section of state that an address lies in.
+  func stateSection(of address: UInt64) -> Int? {
+    stateSections.first {
+      address &- sections.sections[$0].address < sections.sections[$0].size
+    }
+  }
+
+  /// Whether a section's bytes are the program's state: they stay writable, and the linker did not make them.
+  private static func holdsState(
+    _ sections: ImageSections, _ index: Int, _ headers: ImageHeaders
+  ) -> Bool {
     let section = sections.sections[index]
     guard section.isAllocated, section.isWritable, !section.isThreadLocal, !section.isExecutable,
       section.type == UInt32(SHT_PROGBITS) || section.isNoBits
     else { return false }
+    let relro = headers.readOnlyAfterRelocation
+    let start = section.address &- headers.base
+    if start >= relro.lowerBound, start &+ section.size <= relro.upperBound { return false }
     let name = sections.name(ofSection: index)
     return !name.hasPrefix(".got") && !name.hasPrefix(".data.rel.ro")
-      && !(name == ".tm_clone_table") && !name.hasPrefix(".plt")
+      && !name.hasPrefix(".bss.rel.ro") && !name.hasPrefix(".relro_padding")
+      && !(name == ".tm_clone_table")
+      && !name.hasPrefix(".plt")
+  }
+
+  /// Whether named data of a section that is no state is a constant of the program.
+  private static func holdsConstants(_ sections: ImageSections, _ index: Int) -> Bool {
+    let section = sections.sections[index]
+    guard section.isAllocated, !section.isThreadLocal, !section.isExecutable,
+      section.type == UInt32(SHT_PROGBITS) || section.isNoBits
+    else { return false }
+    let name = sections.name(ofSection: index)
+    return !name.hasPrefix(".got") && !name.hasPrefix(".plt") && !name.hasPrefix(".eh_frame")
+      && !name.hasPrefix(".gcc_except_table") && !(name == ".tm_clone_table")
   }
 
   private static let linkerMade: Set = [
@@ -165,5 +251,7 @@ struct LibrarySymbol {
     var ordinal: Int
     var isLocal: Bool
   }
+  /// How its contents are listed.
+  var fingerprintName: String { ordinal == 0 ? name : "\(name)#\(ordinal)" }
   var key: Key { Key(name: name, ordinal: ordinal, isLocal: isLocal) }
 }

@@ -24,11 +24,16 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
   private(set) var slotChanges: [SlotTable.Change] = []
   /// Functions whose addresses could not be led to a stub.
   private(set) var immovable: [String] = []
+  /// What it was bound to among the units, and what it asked for in vain.
+  private var bound: [SymbolID: UInt64] = [:]
+  private var unbound: Set<SymbolID> = []
   private var localSlots: [LibrarySymbol.Key: SlotIndex] = [:]
   private let space: LinkSpace
   private let dependencies: Dependencies
   private let code: LibraryCode
+  private let redirection: LibraryRedirection
   private let initialiserTables: [Range<UInt64>]
+  private let isStrict: Bool
   private var table: SymbolTable = .empty
   private var failure: LinkError?
 
@@ -37,11 +42,12 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
   /// - Throws: `LinkError`, `StateRefusal`.
   init(
     _ unit: Unit, _ file: LibraryFile, _ space: LinkSpace, _ context: LinkContext,
-    _ arguments: ArgumentVector
+    _ arguments: ArgumentVector, isStrict: Bool
   ) throws {
     self.unit = unit
     self.file = file
     self.space = space
+    self.isStrict = isStrict
     old = unit.library
     initialiserTables = file.initialiserTables
     if old != nil, file.isSwift {
@@ -58,19 +64,37 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
         by: context.options.mapper, options))
     var needed = ImageOptions()
     needed.textRelocations = .allowed
+    needed.binder = binder
     var dependencies = Dependencies(context, group, needed)
     try dependencies.gather()
     try group.checkVersions(in: dependencies.providers)
     self.dependencies = dependencies
     let image = group.images[0]
-    plan = try LibraryPlan(file, unit: unit.name, bias: image.provider.bias, old: old)
     code = LibraryCode(file, image.provider.view)
     if let at = code.undecoded, old != nil {
       throw StateRefusal(unit: unit.name, symbol: "", reason: .undecodableCode(at: at))
     }
+    redirection = try LibraryLink.redirection(
+      file, code, unit: unit.name, bias: image.provider.bias, old: old)
+    plan = redirection.plan
     if plan.keepsThreads, let before = old?.image { image.adoptThreadStorage(of: before) }
     collectExports()
+    try image.makeThreadStorage(fixedIfPossible: exports.contains { $0.kind == .threadLocal })
     binder.link = self
+  }
+
+  /// The plan that keeps all variables, and every constant whose edges nobody walks over.
+  private static func redirection(
+    _ file: LibraryFile, _ code: LibraryCode, unit: String, bias: UInt64, old: LibraryVersion?
+  ) throws -> LibraryRedirection {
+    var unkept: Set<LibrarySymbol.Key> = []
+    while true {
+      let plan = try LibraryPlan(file, unit: unit, bias: bias, old: old, unkept: unkept)
+      let redirection = LibraryRedirection(file: file, code: code, plan: plan)
+      let more = old == nil ? [] : try redirection.unkeepable()
+      if more.isSubset(of: unkept) { return redirection }
+      unkept.formUnion(more)
+    }
   }
 
   private var bias: UInt64 { group.images[0].provider.bias }
@@ -79,50 +103,25 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
 
   private func collectExports() {
     let provider = group.images[0].provider
-    provider.lookup.forEachExported { _, symbol in
+    provider.lookup.forEachExported { index, symbol in
       guard let text = provider.lookup.name(of: symbol), symbol.st_shndx != 0xFFF1,
-        symbol.visibility != UInt8(STV_HIDDEN)
+        symbol.visibility != UInt8(STV_HIDDEN), !provider.lookup.isHidden(index)
       else { return }
       let id = space.names.intern(text)
       let key = LibrarySymbol.Key(name: text.string, ordinal: 0, isLocal: false)
-      let kind: Definition.Kind
+      let home = plan.home(of: key)
+      var export = LibraryExport(
+        id: id, address: symbol.st_value, size: symbol.st_size, kind: .constant,
+        home: home?.home ?? bias &+ symbol.st_value,
+        isIndirect: symbol.type == UInt8(STT_GNU_IFUNC))
       if symbol.isThreadLocal {
-        kind = .threadLocal
-      } else if provider.view.isExecutable(symbol.st_value) {
-        kind = .function
-      } else {
-        kind = plan.home(of: key) != nil ? .data : .constant
+        export.kind = .threadLocal
+      } else if provider.view.isExecutable(symbol.st_value), home == nil {
+        export.kind = .function
+      } else if let home, !home.isConstant {
+        export.kind = .data
       }
-      exports.append(
-        LibraryExport(
-          id: id, address: symbol.st_value, size: symbol.st_size, kind: kind,
-          isIndirect: symbol.type == UInt8(STT_GNU_IFUNC)))
-    }
-  }
-
-  /// Puts the exports into the table of the next generation. What an object defines wins, as for ld.
-  ///
-  /// - Throws: `LinkError.noSpace`.
-  func define(in draft: inout SymbolTable.Draft) throws(LinkError) {
-    for export in exports {
-      if let other = draft[export.id], other.unit != unit.id { continue }
-      var definition = Definition(
-        address: bias &+ export.address, size: export.size, unit: unit.id, kind: export.kind,
-        isWeak: true)
-      switch export.kind {
-      case .function: definition.slot = try space.slots.slot(of: export.id).value
-      case .data:
-        let key = LibrarySymbol.Key(
-          name: space.names[export.id].string, ordinal: 0, isLocal: false)
-        if let home = plan.home(of: key) { definition.address = home.home }
-      case .threadLocal:
-        guard case .fixed(_, _, let start) = group.images[0].provider.threadStorage else {
-          continue
-        }
-        definition.address = start &+ export.address
-      default: break
-      }
-      draft.define(export.id, definition)
+      exports.append(export)
     }
   }
 
@@ -130,11 +129,14 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
 
   /// Binds all references.
   ///
-  /// - Parameter table: the symbols of the next generation.
+  /// - Parameters:
+  ///   - table: the symbols of the next generation.
+  ///   - others: the program's other libraries, for thread-local variables.
   /// - Throws: `LinkError`, `StateRefusal`.
-  func bind(_ table: SymbolTable) throws {
+  func bind(_ table: SymbolTable, others: [SymbolProvider]) throws {
     self.table = table
-    try group.relocate(global: [dependencies.globalScope], local: dependencies.localScope())
+    try group.relocate(
+      global: [dependencies.globalScope, Scope(others)], local: dependencies.localScope())
     if let failure { throw failure }
     try redirect()
     try group.resolveIndirect()
@@ -144,28 +146,27 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
   }
 
   func address(of name: NameView, isForCall: Bool, in image: MappedImage) -> UInt64? {
-    guard image === group.images[0], let id = space.names.find(name.string),
-      let found = table[id]
-    else { return nil }
-    switch found.kind {
-    case .function: return space.slots.stub(SlotIndex(found.slot)).value
-    case .data, .constant, .part, .absolute: return found.address
-    case .none, .threadLocal: return nil
+    let id = space.names.intern(name)
+    let address = table[id].flatMap { LibraryVersion.meaning(of: $0, space) }
+    if image === group.images[0] {
+      if let address { bound[id] = address } else { unbound.insert(id) }
     }
+    return address
   }
 
   func fallback(for name: NameView, isForCall: Bool, in image: MappedImage) -> UInt64? {
-    guard isForCall, image === group.images[0] else { return nil }
+    guard isForCall, !isStrict, image === group.images[0] else { return nil }
     let id = space.names.intern(name)
     deferred.insert(id)
+    unbound.remove(id)
     return stub(of: id)
   }
 
   func target(of virtual: UInt64, at place: UInt64, in image: MappedImage) -> UInt64? {
     guard image === group.images[0], !initialiserTables.contains(where: { $0.contains(place) })
     else { return nil }
-    if let piece = plan.piece(at: virtual) { return piece.home &+ (virtual - piece.start) }
-    return stub(at: virtual)
+    if file.isExecutable(virtual) { return stub(at: virtual) }
+    return redirection.address(redirection.meaning(of: virtual, at: place), of: virtual)
   }
 
   private func stub(of id: SymbolID) -> UInt64? {
@@ -178,7 +179,7 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
   /// The stub of the function that begins at a virtual address.
   private func stub(at virtual: UInt64) -> UInt64? {
     guard let function = file.function(at: virtual) else {
-      if file.isExecutable(virtual), code.stretch(at: virtual) != nil {
+      if code.stretch(at: virtual) != nil {
         immovable.append("function at 0x" + String(virtual, radix: 16))
       }
       return nil
@@ -186,7 +187,7 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
     if function.isPart { return nil }
     if !function.isLocal {
       let id = space.names.intern(function.name)
-      if let found = table[id], found.kind == .function, found.unit == unit.id {
+      if let found = table[id], found.kind == .function, found.unit == unit.id, found.slot != 0 {
         return space.slots.stub(SlotIndex(found.slot)).value
       }
     }
@@ -202,14 +203,15 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
     for stretch in code.stretches {
       for index in stretch.references {
         let reference = code.references[index]
-        guard let address = try meaning(of: reference, in: stretch),
+        guard let address = meaning(of: reference, in: stretch),
           address != bias &+ reference.target
         else { continue }
         let displacement = Int64(bitPattern: address &- (bias &+ reference.next))
         guard let narrow = Int32(exactly: displacement) else {
           throw LinkError(
             file: file.name,
-            .outOfReach(site(reference), symbol: name(of: reference), address: address))
+            .outOfReach(
+              redirection.site(reference), symbol: name(of: reference), address: address))
         }
         guard let place = writer.place(reference.field, 4) else {
           throw LinkError(
@@ -223,46 +225,16 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
   }
 
   /// The address a displacement in code shall lead to; nil: the one it has.
-  private func meaning(of reference: CodeReference, in stretch: LibraryCode.Stretch) throws
-    -> UInt64?
-  {
-    switch reference.kind {
-    case .branch: return nil
-    case .access:
-      return plan.piece(at: reference.target).map { $0.home &+ (reference.target - $0.start) }
-    case .address:
-      if file.isExecutable(reference.target) {
-        guard let function = file.function(at: reference.target),
-          !function.isPart
-        else { return nil }
-        return stub(at: reference.target)
+  private func meaning(of reference: CodeReference, in stretch: LibraryCode.Stretch) -> UInt64? {
+    if reference.kind == .branch { return nil }
+    if file.isExecutable(reference.target), plan.piece(at: reference.target) == nil {
+      guard reference.kind == .address, file.function(at: reference.target) != nil else {
+        return nil
       }
-      let piece = plan.piece(at: reference.target)
-      guard let before = plan.ends(at: reference.target) else {
-        return piece.map { $0.home &+ (reference.target - $0.start) }
-      }
-      let end = before.home &+ before.size
-      guard let piece, piece.home != end else { return end }
-      // The end of one or the start of the next: who takes both ends of the first walks over it.
-      let takesFirst = stretch.references.contains { index in
-        let other = code.references[index]
-        return other.kind == .address && other.target >= before.start
-          && other.target < before.start &+ before.size
-      }
-      if takesFirst {
-        throw LinkError(
-          file: file.name,
-          .ambiguous(
-            site(reference), section: piece.symbol.section,
-            candidates: [before.symbol.name, piece.symbol.name]))
-      }
-      return piece.home
+      return stub(at: reference.target)
     }
-  }
-
-  private func site(_ reference: CodeReference) -> LinkError.Site {
-    LinkError.Site(
-      file: file.name, section: ".text", offset: reference.field, relocation: "displacement")
+    return redirection.address(
+      redirection.meaning(of: reference, in: stretch), of: reference.target)
   }
 
   private func name(of reference: CodeReference) -> String {
@@ -273,15 +245,10 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
 
   /// Where the slots of this library's functions lead from the next generation on.
   private func noteSlots() {
-    let provider = group.images[0].provider
     for export in exports where export.kind == .function {
       guard let found = table[export.id], found.unit == unit.id else { continue }
-      var body = bias &+ export.address
-      if export.isIndirect {
-        guard let chosen = provider.resolved(body, by: LinkedCode.resolve) else { continue }
-        body = chosen
-      }
-      slotChanges.append(SlotTable.Change(SlotIndex(found.slot), body))
+      slotChanges.append(
+        SlotTable.Change(SlotIndex(found.slot), LibraryVersion.body(of: export, in: group)))
     }
     for (key, slot) in old?.localSlots ?? [:] where localSlots[key] == nil {
       guard file.functions.contains(where: { $0.key == key }) else {
@@ -304,53 +271,58 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
       fingerprints: code.fingerprints(file, group.images[0].provider.view), exports: exports,
       earlier: old)
     version.localSlots = localSlots
+    version.bound = bound
+    version.unbound = unbound
+    version.unnamedSection = redirection.unnamedSection
     return version
   }()
 
-  /// What has to be done to kept variables at the safe point.
+  /// What has to be done to kept variables and constants at the safe point.
   private(set) var carries: [LibraryCarry] = []
 
   func planCarries() {
     guard let old else { return }
-    carries = plan.pieces.map { piece in
-      guard piece.isKept, let before = old.plan.home(of: piece.symbol.key) else {
-        return LibraryCarry(symbol: piece.symbol.name, home: 0, size: 0, oldSize: 0)
-      }
+    for piece in plan.pieces {
+      let symbol = piece.symbol
       var carry = LibraryCarry(
-        symbol: piece.symbol.name, home: piece.home, size: piece.symbol.size, oldSize: before.size)
-      carry.image = version.firstBytes(at: piece.symbol.address, size: piece.symbol.size)
-      carry.oldImage = old.firstBytes(at: before.address, size: before.size)
-      return carry
+        symbol: symbol.name, home: piece.home, size: symbol.size, oldSize: symbol.size)
+      if piece.isConstant {
+        guard piece.isKept, piece.isEdited else { continue }
+        carry.constant = bias &+ piece.start
+        carry.isReadOnly = piece.protection == .readOnly
+      } else if let before = old.plan.home(of: symbol.key), piece.isKept {
+        carry.oldSize = before.size
+        let baseline = old.baseline(of: symbol.key)
+        carry.oldImage = baseline
+        carry.image = baseline
+        if piece.isEdited || before.size != symbol.size {
+          carry.image = version.firstBytes(at: symbol.address, size: symbol.size)
+        } else {
+          version.setBaseline(of: symbol.key, baseline)
+        }
+      } else {
+        carry.home = 0
+      }
+      carries.append(carry)
     }
   }
+
+  /// Functions of the new build that start what is new in it.
+  private(set) var starters: [Address] = []
 
   /// Nothing new may need an initialiser that also made what lives.
   ///
   /// - Throws: `StateRefusal.needsReset`.
-  func checkInitialisers() throws -> [Verdict] {
+  func planInitialisers() throws -> [Verdict] {
     guard let old else { return [] }
-    var verdicts: [Verdict] = []
-    for function in file.functions where LibraryLink.isInitialiser(function.name) {
-      if let before = old.fingerprints[function.name], before != version.fingerprints[function.name]
-      {
-        verdicts.append(
-          Verdict(unit: unit.name, symbol: function.name, fate: .initialiserNotRun))
-      }
-      guard let stretch = code.stretch(at: function.address) else { continue }
-      for index in stretch.references where code.references[index].kind != .branch {
-        if let piece = plan.piece(at: code.references[index].target), !piece.isKept {
-          throw StateRefusal(
-            unit: unit.name, symbol: piece.symbol.name,
-            reason: .needsReset(initialiser: function.name))
-        }
-      }
+    let initialisers = try LibraryInitialisers(
+      file, code, plan, unit: unit.name, old: old.file
+    ) { function in
+      let name = function.fingerprintName
+      return old.fingerprints[name].map { $0 != version.fingerprints[name] } ?? false
     }
-    return verdicts
-  }
-
-  private static func isInitialiser(_ name: String) -> Bool {
-    ["_GLOBAL__sub_I_", "_GLOBAL__I_", "__cxx_global_var_init", "_Z41__static_initialization"]
-      .contains { name.hasPrefix($0) }
+    starters = initialisers.toRun.map { Address(bias &+ $0) }
+    return initialisers.verdicts
   }
 }
 

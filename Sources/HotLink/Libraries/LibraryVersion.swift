@@ -1,6 +1,7 @@
 // One loaded content of a library unit. Its memory stays as long as the program: variables live in it, and
 // literals and vtables that objects may point at; what goes is the way to its code.
 internal import LoaderEngine
+internal import Synchronization
 
 /// A library unit as it was loaded once.
 final class LibraryVersion: @unchecked Sendable {
@@ -13,6 +14,14 @@ final class LibraryVersion: @unchecked Sendable {
   private let images: [(range: Range<UInt64>, bytes: [UInt8])]
   /// Slots of local functions whose address somebody has.
   var localSlots: [LibrarySymbol.Key: SlotIndex] = [:]
+  /// What variables last started from, where that is not in this version's image: an unedited one keeps the
+  /// bytes of the build that made it. nil: zeros.
+  private var baselines: [LibrarySymbol.Key: ArraySlice<UInt8>?] = [:]
+  /// What it is bound to among the units, and what none of them had.
+  var bound: [SymbolID: UInt64] = [:]
+  var unbound: Set<SymbolID> = []
+  /// A section of state that its symbols do not name.
+  var unnamedSection: Int?
   /// The versions before it, whose variables are in use.
   let earlier: LibraryVersion?
 
@@ -31,6 +40,19 @@ final class LibraryVersion: @unchecked Sendable {
     images = LibraryVersion.firstBytes(file, group.images[0])
   }
 
+  /// Runs its finalisers, and those of libraries that earlier versions brought along; once.
+  func finish() {
+    group.finish()
+    earlier?.finish()
+  }
+
+  private static let outliving = Mutex<[LibraryVersion]>([])
+
+  /// Keeps libraries whose addresses outlive their session.
+  static func keepForever(_ libraries: [LibraryVersion]) {
+    outliving.withLock { $0 += libraries }
+  }
+
   /// Bytes of memory of all versions before this one.
   var earlierBytes: UInt64 {
     var bytes: UInt64 = 0
@@ -42,12 +64,63 @@ final class LibraryVersion: @unchecked Sendable {
     return bytes
   }
 
+  /// The address by which others know what a symbol stands for.
+  static func meaning(of definition: Definition, _ space: LinkSpace) -> UInt64? {
+    switch definition.kind {
+    case .function: space.slots.stub(SlotIndex(definition.slot)).value
+    case .data, .constant, .part, .absolute: definition.address
+    case .none, .threadLocal: nil
+    }
+  }
+
+  /// Where a function's code is; an IFUNC is asked.
+  static func body(of export: LibraryExport, in group: ImageGroup) -> UInt64 {
+    let provider = group.images[0].provider
+    let address = provider.bias &+ export.address
+    guard export.isIndirect else { return address }
+    return provider.resolved(address, by: LinkedCode.resolve) ?? address
+  }
+
+  /// What an export stands for; nil for a thread-local variable without one offset for all threads.
+  ///
+  /// - Throws: `LinkError.noSpace`.
+  static func definition(
+    of export: LibraryExport, in group: ImageGroup, unit: UInt32, _ space: LinkSpace
+  ) throws(LinkError) -> Definition? {
+    let provider = group.images[0].provider
+    var definition = Definition(
+      address: export.home, size: export.size, unit: unit, kind: export.kind, isWeak: true)
+    switch export.kind {
+    case .function: definition.slot = try space.slots.slot(of: export.id).value
+    case .threadLocal:
+      guard case .fixed(_, _, let start) = provider.threadStorage else { return nil }
+      definition.address = start &+ export.address
+    default: break
+    }
+    return definition
+  }
+
+  /// A number for the first bytes of a variable or constant.
+  func fingerprint(of key: LibrarySymbol.Key) -> UInt64? {
+    file.datum(of: key).map { file.fingerprint(of: $0) }
+  }
+
+  /// The bytes a variable last started from; nil: zeros.
+  func baseline(of key: LibrarySymbol.Key) -> ArraySlice<UInt8>? {
+    if let known = baselines[key] { return known }
+    return plan.home(of: key).flatMap { firstBytes(at: $0.address, size: $0.size) }
+  }
+
+  func setBaseline(of key: LibrarySymbol.Key, _ bytes: ArraySlice<UInt8>?) {
+    baselines.updateValue(bytes, forKey: key)
+  }
+
   private static func firstBytes(_ file: LibraryFile, _ image: MappedImage) -> [(
     range: Range<UInt64>, bytes: [UInt8]
   )] {
-    file.sections.sections.indices.compactMap { index in
+    file.stateSections.compactMap { index in
       let section = file.sections.sections[index]
-      guard LibraryFile.holdsState(file.sections, index), !section.isNoBits,
+      guard !section.isNoBits,
         let place = image.provider.view.pointer(section.address, section.size)
       else { return nil }
       return (
@@ -76,6 +149,8 @@ struct LibraryExport {
   var address: UInt64
   var size: UInt64
   var kind: Definition.Kind
+  /// Where it is in the program, for data.
+  var home: UInt64
   /// The address is that of an IFUNC's resolver.
   var isIndirect: Bool
 }

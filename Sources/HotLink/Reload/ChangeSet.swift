@@ -137,13 +137,15 @@ struct ChangeSet {
   /// - Returns: whether there are any, so that the link must be done again with them.
   /// - Throws: `StateRefusal` for data that went away and is still referred to.
   mutating func addDependents(
-    of set: LinkedSet, _ old: SymbolTable, _ units: [Unit], _ space: LinkSpace
+    of set: LinkedSet, _ old: SymbolTable, _ units: [Unit], _ libraries: [LibraryLink],
+    _ space: LinkSpace
   ) throws -> Bool {
     var moved: Set<SymbolID> = []
     var gone: Set<SymbolID> = []
-    for unit in linked.map(\.unit) + removedUnits {
-      guard let version = unit.version else { continue }
-      for id in version.linked.globals {
+    for unit in linked.map(\.unit) + removedUnits + libraries.map(\.unit) {
+      let defined =
+        unit.version.map { Array($0.linked.globals) } ?? unit.library?.exports.map(\.id) ?? []
+      for id in defined {
         guard let before = old[id], before.unit == unit.id else { continue }
         guard let now = set.definition(of: id) else {
           gone.insert(id)
@@ -154,7 +156,8 @@ struct ChangeSet {
         }
       }
     }
-    let fresh = set.newlyDefined(since: old)
+    var fresh = set.newlyDefined(since: old)
+    fresh.formUnion(libraries.flatMap(\.exports).map(\.id).filter { old[$0] == nil })
     guard !moved.isEmpty || !gone.isEmpty || !fresh.isEmpty else { return false }
     var added = false
     for unit in units where !ids.contains(unit.id) {

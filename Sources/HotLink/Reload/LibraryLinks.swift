@@ -33,43 +33,92 @@ extension Program {
         libraryNames.add(file, soname: file.soname)
       }
     }
-    var links: [LibraryLink] = []
-    for file in LibraryOrder.sorted(files) {
-      links.append(
-        try LibraryLink(makeUnit(file.name), file, space, libraryContext, arguments))
-    }
-    return links
+    return try LibraryOrder.sorted(files).map { try map($0) }
   }
 
-  /// The table for a link: without what changed libraries had, with what they have now.
+  private func map(_ file: LibraryFile) throws -> LibraryLink {
+    let link = try LibraryLink(
+      makeUnit(file.name), file, space, libraryContext, arguments, isStrict: options.isStrict)
+    // What it brings along, the next one finds.
+    libraryContext.note(link.group)
+    return link
+  }
+
+  /// The table for a link: without what changed libraries had, with what they have now. What an object defines
+  /// wins, as for ld; the first library before the others.
+  ///
+  /// - Throws: `LinkError.noSpace`.
   func table(_ table: SymbolTable, with links: [LibraryLink], without removed: [Unit])
     throws(LinkError) -> SymbolTable
   {
-    let gone = links.compactMap(\.old) + removed.compactMap(\.library)
-    guard !links.isEmpty || !gone.isEmpty else { return table }
+    guard !links.isEmpty || units.contains(where: { $0.library != nil }) else { return table }
     var draft = SymbolTable.Draft(from: table)
-    let units = Set(links.map(\.unit.id) + removed.map(\.id))
-    for version in gone {
-      for export in version.exports {
-        if let known = draft[export.id], units.contains(known.unit) { draft.remove(export.id) }
+    let gone = links.map(\.unit) + removed
+    for unit in gone {
+      for export in unit.library?.exports ?? [] where draft[export.id]?.unit == unit.id {
+        draft.remove(export.id)
       }
     }
-    for link in links { try link.define(in: &draft) }
+    let fresh = Dictionary(
+      links.map { ($0.unit.id, $0) }, uniquingKeysWith: { first, _ in first })
+    for unit in units {
+      let link = fresh[unit.id]
+      guard link != nil || !gone.contains(where: { $0 === unit }) else { continue }
+      guard let group = link?.group ?? unit.library?.group else { continue }
+      for export in link?.exports ?? unit.library?.exports ?? [] where draft[export.id] == nil {
+        if let definition = try LibraryVersion.definition(
+          of: export, in: group, unit: unit.id, space)
+        {
+          draft.define(export.id, definition)
+        }
+      }
+    }
     return draft.table
+  }
+
+  /// Libraries outside a change that refer to something that is now somewhere else.
+  ///
+  /// - Throws: `StateRefusal` for what went away and is still referred to; what mapping them throws.
+  func followers(of table: SymbolTable, _ links: [LibraryLink], _ removed: [Unit]) throws
+    -> [LibraryLink]
+  {
+    let changed = links.map(\.unit) + removed
+    var found: [LibraryLink] = []
+    for unit in units {
+      guard let version = unit.library, !changed.contains(where: { $0 === unit }) else { continue }
+      var follows = version.unbound.contains { id in table[id].map { $0.kind != .none } ?? false }
+      for (id, address) in version.bound {
+        guard let now = table[id].flatMap({ LibraryVersion.meaning(of: $0, space) }) else {
+          // A function that is gone has a slot, which says so when it is called.
+          if let before = generation.table[id], before.kind == .function { continue }
+          throw StateRefusal(
+            unit: unit.name, symbol: space.names[id].string,
+            reason: .stillReferenced(by: [unit.name]))
+        }
+        if now != address { follows = true }
+      }
+      if follows { found.append(try map(version.file)) }
+    }
+    return found
   }
 
   /// Binds the libraries of a prepared generation and adds what they tell to its report.
   func bindLibraries(_ links: [LibraryLink], _ prepared: PreparedReload) throws {
     let table = prepared.set.table
+    let mapped = Dictionary(
+      links.map { ($0.unit.id, $0.group) }, uniquingKeysWith: { first, _ in first })
+    let providers = units.compactMap {
+      (mapped[$0.id] ?? $0.library?.group)?.images.first?.provider
+    }
     for link in links {
-      try link.bind(table)
+      try link.bind(table, others: providers)
       prepared.report.relinked.append(link.unit.name)
       prepared.report.relocations += link.group.relocationCount
       prepared.report.immovable += link.immovable
-      for id in link.deferred where table[id] == nil {
+      for id in link.deferred.sorted() where table[id] == nil {
         prepared.report.undefinedFunctions.append(space.names[id].string)
       }
-      prepared.report.verdicts += try link.checkInitialisers()
+      prepared.report.verdicts += try link.planInitialisers()
       guard let old = link.old else {
         if generation.number > 0 {
           prepared.report.added += link.version.fingerprints.keys.sorted()
@@ -88,7 +137,23 @@ extension Program {
       prepared.report.removed += unit.library?.fingerprints.keys.sorted() ?? []
     }
     prepared.libraries = links
-    prepared.clearedSlots += clearedSlots(links, prepared)
+    prepared.gotChanges = movedEntries(table, links)
+    prepared.clearedSlots += clearedSlots(links, prepared) + inheritedSlots(links, prepared)
+  }
+
+  /// GOT entries of objects for what libraries have elsewhere now.
+  private func movedEntries(_ table: SymbolTable, _ links: [LibraryLink])
+    -> [(entry: Address, value: UInt64)]
+  {
+    let mapped = Dictionary(
+      links.map { ($0.unit.id, $0.exports) }, uniquingKeysWith: { first, _ in first })
+    return units.flatMap { mapped[$0.id] ?? $0.library?.exports ?? [] }.compactMap { export in
+      guard let entry = space.got.existingEntry(export.id),
+        let value = table[export.id].flatMap({ LibraryVersion.meaning(of: $0, space) }),
+        space.got.value(entry) != value
+      else { return nil }
+      return (entry, value)
+    }
   }
 
   /// Slots of functions that a library no longer exports and nobody else defines.
@@ -104,7 +169,26 @@ extension Program {
     }
   }
 
-  /// What becomes of the libraries' variables, at the safe point.
+  /// Slots of functions that another unit had, and that fall to a library outside the change.
+  private func inheritedSlots(_ links: [LibraryLink], _ prepared: PreparedReload)
+    -> [SlotTable.Change]
+  {
+    var changes: [SlotTable.Change] = []
+    for unit in units where !links.contains(where: { $0.unit === unit }) {
+      guard let version = unit.library else { continue }
+      for export in version.exports where export.kind == .function {
+        guard let now = prepared.set.table[export.id], now.unit == unit.id,
+          generation.table[export.id]?.unit != unit.id
+        else { continue }
+        changes.append(
+          SlotTable.Change(
+            SlotIndex(now.slot), LibraryVersion.body(of: export, in: version.group)))
+      }
+    }
+    return changes
+  }
+
+  /// What becomes of the libraries' data, at the safe point.
   func carryLibraries(_ links: [LibraryLink]) -> [Verdict] {
     links.flatMap { link in
       link.carries.map { $0.perform(unit: link.unit.name) } + link.plan.remarks
@@ -121,9 +205,12 @@ extension Program {
     for link in prepared.libraries { link.unit.library = link.version }
   }
 
-  /// Runs the initialisers of libraries that are new: those of a replaced one have run.
+  /// Runs the initialisers of libraries that are new; of a replaced one, those that start what is new in it.
   func startLibraries(_ links: [LibraryLink]) {
-    for link in links where link.old == nil { link.group.start() }
+    for link in links {
+      if let old = link.old { link.group.succeed(old.group) } else { link.group.start() }
+      for starter in link.starters { LinkedCode.initialise(starter, arguments) }
+    }
   }
 
   /// Memory of replaced libraries.

@@ -16,6 +16,8 @@ final class PreparedReload: @unchecked Sendable {
   var members: [Member]
   /// Shared objects, mapped and bound.
   var libraries: [LibraryLink] = []
+  /// GOT entries of symbols that moved with them.
+  var gotChanges: [(entry: Address, value: UInt64)] = []
   /// Units that are gone.
   let removedUnits: [Unit]
   var report: ReloadReport

@@ -82,7 +82,7 @@ final class Program: @unchecked Sendable {
     var inputs = ChangeSet(self, changes)
     var base = generation.table
     var waiting = lazyUnits
-    let libraries = try mapLibraries(changes)
+    var libraries = try mapLibraries(changes)
     if generation.number == 0, options.isLazy, libraries.isEmpty {
       try setAside(&inputs, &waiting, &base)
     }
@@ -148,8 +148,13 @@ final class Program: @unchecked Sendable {
       }
       // Units outside the change that must see what moved or went.
       if generation.number > 0,
-        try inputs.addDependents(of: set, generation.table, units, space)
+        try inputs.addDependents(of: set, generation.table, units, libraries, space)
       {
+        continue
+      }
+      let followers = try followers(of: set.table, libraries, inputs.removedUnits)
+      guard followers.isEmpty else {
+        libraries += followers
         continue
       }
       let prepared = try finish(inputs, plans, set, registers, planning, clock.microseconds)
@@ -269,7 +274,9 @@ final class Program: @unchecked Sendable {
       report.verdicts += member.plan.remarks(member.unit.name)
     }
     report.verdicts += carryLibraries(prepared.libraries)
-    for change in prepared.set.gotChanges { space.got.set(change.entry, change.value) }
+    for change in prepared.set.gotChanges + prepared.gotChanges {
+      space.got.set(change.entry, change.value)
+    }
     space.slots.publish(
       prepared.set.slotChanges + prepared.clearedSlots
         + prepared.libraries.flatMap(\.slotChanges))

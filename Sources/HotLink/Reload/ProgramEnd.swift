@@ -8,9 +8,12 @@ extension Program {
     guard generation.number > 0 else { return }
     runFinalisers()
     LinkedCode.runExitHandlers(of: space.got.start)
+    let libraries = units.compactMap(\.library) + removedLibraries
+    for library in libraries.reversed() { library.finish() }
     if Program.outliving.contains(where: { space.names.find($0) != nil }) {
       space.arena.keepForever()
       space.threadStorage.mustStay = true
+      LibraryVersion.keepForever(libraries)
     }
   }
 

@@ -7,11 +7,11 @@ import SystemPackage
 
 struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Links objects and archives in memory and runs them.",
+    abstract: "Links objects, archives and shared objects in memory and runs them.",
     discussion: "Exits with the entry's value; 2 when the link is refused. `-` reads an object from"
       + " standard input. What follows `--` are the program's arguments.")
 
-  @Argument(help: "Objects and archives.")
+  @Argument(help: "Objects, archives and shared objects.")
   var files: [String]
 
   @Option(help: "Function to call, as `int main(int, char **, char **)`.")

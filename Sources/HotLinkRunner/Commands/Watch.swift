@@ -8,7 +8,8 @@ import SystemPackage
 
 struct Watch: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Runs the objects of a directory in a loop and swaps in what changes.",
+    abstract:
+      "Runs the objects and shared objects of a directory in a loop and swaps in what changes.",
     discussion: """
       The entry is any C function; it is called once a frame and passed a `hotlink_frame *`
       { uint64_t number; double time; double dt; int32_t stop; int32_t reserved; }, which a
@@ -17,7 +18,7 @@ struct Watch: ParsableCommand {
       Exit codes: 0 ended, 2 the first link was refused, 4 the directory cannot be watched.
       """)
 
-  @Argument(help: "Directories, objects or archives to run and watch.")
+  @Argument(help: "Directories, objects, archives or shared objects to run and watch.")
   var paths: [String]
 
   @Option(help: "Function called once a frame.")

@@ -36,7 +36,8 @@ enum Messages {
     case .ambiguous(let place, _, let candidates):
       return "error: ambiguous reference: the end of \(candidates.first ?? "") or the start of"
         + " \(candidates.last ?? "")\n  \(site(place))"
-        + "\n  help: compile with -fdata-sections, so that variables can move one by one"
+        + "\n  help: compile with -fdata-sections, so that variables can move one by one; of a library,"
+        + " watch the objects"
     case .missingLibrary(let name, let searched):
       return "error: library '\(name)' not found\(inFile)"
         + searched.map { "\n  tried: \($0)" }.joined()

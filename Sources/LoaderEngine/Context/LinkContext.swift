@@ -102,7 +102,8 @@ public final class LinkContext: Sendable {
     state.withLock { $0.groups.compactMap(\.group) }
   }
 
-  func note(_ group: ImageGroup) {
+  /// Lets later loads find the images of a group.
+  package func note(_ group: ImageGroup) {
     state.withLock { state in
       state.groups.removeAll { $0.group == nil }
       state.groups.append(WeakGroup(group: group))

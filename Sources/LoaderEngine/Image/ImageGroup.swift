@@ -134,6 +134,20 @@ package final class ImageGroup: @unchecked Sendable {
     }
   }
 
+  /// Takes over from the group of an earlier build of its first image, whose initialisers have run: those of
+  /// libraries that only this one needs run now, and the first image's finalisers are this group's.
+  package func succeed(_ earlier: ImageGroup) {
+    for index in dependencyOrder() where index != 0 {
+      started.append(index)
+      images[index].runInitialisers(arguments)
+    }
+    if earlier.started.contains(0) {
+      earlier.started.removeAll { $0 == 0 }
+      started.append(0)
+    }
+    LiveImages.move(self, behind: earlier)
+  }
+
   /// Runs finalisers, in the opposite order; once.
   package func finish() {
     for index in unfinished().reversed() { images[index].runFinalisers() }

@@ -25,18 +25,16 @@ final class StaticThreadBlock: @unchecked Sendable {
 
 extension MappedImage {
   /// Gives the image its thread-local storage, before anything refers to it.
-  func makeThreadStorage() throws(LinkError) {
+  ///
+  /// - Parameter fixedIfPossible: at one offset for all threads while there is room, so that code that was
+  ///   not compiled for a late module can refer to it.
+  package func makeThreadStorage(fixedIfPossible: Bool = false) throws(LinkError) {
     guard threadModule == nil, threadBlock == nil else { return }
     guard let template = headers.threadTemplate else { return }
     let skew = template.address & (template.alignment - 1)
-    if provider.entries.hasStaticTLS || provider.isReachedByFixedOffset || usesFixedOffsets {
-      let block: StaticThreadBlock
-      do {
-        block = try StaticThreadBlock(
-          size: template.size, alignment: template.alignment, skew: skew)
-      } catch {
-        throw LinkError(file: name, error.reason)
-      }
+    let mustBeFixed =
+      provider.entries.hasStaticTLS || provider.isReachedByFixedOffset || usesFixedOffsets
+    if let block = try block(for: template, skew, mustBeFixed, fixedIfPossible) {
       threadBlock = block
       if let module = block.storage.module {
         provider.threadStorage = .fixed(
@@ -52,6 +50,20 @@ extension MappedImage {
       image: AddressRange(start: address(template.address), size: template.fileSize))
     threadModule = module
     provider.threadStorage = .module(id: module.id)
+  }
+
+  private func block(
+    for template: ImageHeaders.ThreadTemplate, _ skew: UInt64, _ mustBeFixed: Bool,
+    _ fixedIfPossible: Bool
+  ) throws(LinkError) -> StaticThreadBlock? {
+    guard mustBeFixed || fixedIfPossible else { return nil }
+    do {
+      return try StaticThreadBlock(
+        size: template.size, alignment: template.alignment, skew: skew)
+    } catch {
+      guard mustBeFixed else { return nil }
+      throw LinkError(file: name, error.reason)
+    }
   }
 
   /// Takes the thread-local variables of an earlier version over, with their values. The caller vouches

@@ -36,6 +36,17 @@ package enum LiveImages {
     state.withLock { state in state.entries.compactMap(\.group) }
   }
 
+  /// Gives a group the place in the order of finalisers that another has.
+  static func move(_ group: ImageGroup, behind other: ImageGroup) {
+    let (own, before) = (ObjectIdentifier(group), ObjectIdentifier(other))
+    state.withLock { state in
+      guard let index = state.entries.firstIndex(where: { $0.identity == own }) else { return }
+      let entry = state.entries.remove(at: index)
+      let place = state.entries.firstIndex { $0.identity == before }
+      state.entries.insert(entry, at: place.map { $0 + 1 } ?? state.entries.count)
+    }
+  }
+
   /// The image that an address lies in.
   package static func image(at address: Address) -> Image? {
     for group in groups {
