@@ -73,6 +73,8 @@ struct ImageScanTests {
     #expect(
       try ImageScan(ImageSource(opening: FilePath(pie.path()))).kind
         == .positionIndependentExecutable)
+    let interpreter = try ImageScan(ImageSource(opening: FilePath(pie.path()))).interpreter
+    #expect(interpreter == "/lib64/ld-linux-x86-64.so.2")
     #expect(try ImageScan(ImageSource(opening: FilePath(fixed.path()))).kind == .executable)
     #expect(try ImageScan(ImageSource(opening: FilePath(stack.path()))).wantsExecutableStack)
     #expect(throws: LinkError.self) { try LinkContext().loadLibrary(FilePath(pie.path())) }

@@ -339,9 +339,10 @@ import Testing
     #expect(outcome.stderr.contains("compile without -flto"))
   }
 
-  @Test func programIsNoObject() throws {
+  @Test func programAmongObjectsIsNone() throws {
     let folder = try TemporaryFolder()
-    let text = try refusal(["/bin/ls"], in: folder)
+    _ = try Compiler.gcc.object("int f(void) { return 1; }", in: folder)
+    let text = try refusal(["unit.o", "/bin/ls"], in: folder)
     #expect(
       text == """
         error: not a relocatable object

@@ -8,6 +8,8 @@ struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Links objects and archives without running anything and shows the result.",
     discussion: """
+      Shared objects and executables alone are loaded, and summed up, without running any of their code;       the libraries they need that the process's own loader opens do run theirs.
+
       Exit codes: 0 the link is accepted, 2 it is refused.
 
       With --trace bindings: loads shared objects, runs none of their code, and prints a line for each \
@@ -65,6 +67,9 @@ struct Check: ParsableCommand {
     options.allowUndefined = allowUndefined
     options.libraries = libraries
     do {
+      if files.allSatisfy(ImageCheck.isImage), dump.isEmpty {
+        return try ImageCheck(json: json, entry: entry).run(files)
+      }
       let session = try Session(options)
       for file in files { try session.add(input: file) }
       let result = try session.check()

@@ -38,8 +38,9 @@ package struct ImageHeaders: Sendable {
   /// Whole pages that are read-only after relocation, as offsets from `base`; the end is rounded down.
   package private(set) var readOnlyAfterRelocation: Range<UInt64> = 0..<0
   package private(set) var wantsExecutableStack = false
-  /// Path of the program interpreter, of an executable.
   package private(set) var hasInterpreter = false
+  /// Virtual addresses of the interpreter's path, of an executable, where a segment holds it.
+  package private(set) var interpreter: Extent?
   /// Virtual address of the program headers, where a segment holds them; and their count.
   package private(set) var programHeaders: UInt64?
   package let programHeaderCount: Int
@@ -154,7 +155,11 @@ package struct ImageHeaders: Sendable {
       let first = raw.p_vaddr & ~(ImageHeaders.pageSize - 1)
       let end = min((raw.p_vaddr + raw.p_memsz) & ~(ImageHeaders.pageSize - 1), base + size)
       if end > first { readOnlyAfterRelocation = (first - base)..<(end - base) }
-    case UInt32(PT_INTERP): hasInterpreter = true
+    case UInt32(PT_INTERP):
+      hasInterpreter = true
+      if holds(raw.p_vaddr, raw.p_filesz, inFile: true), raw.p_filesz <= 4096 {
+        interpreter = raw.p_vaddr..<(raw.p_vaddr + raw.p_filesz)
+      }
     case UInt32(PT_PHDR):
       if holds(raw.p_vaddr, raw.p_filesz, inFile: true) { programHeaders = raw.p_vaddr }
     case UInt32(PT_NOTE):

@@ -100,11 +100,15 @@ package final class HostImages: Sendable {
           && zip(previous.global.providers, scope).allSatisfy { $0 === $1 }
       } ?? false
     initialNames = isAsBefore ? previous?.initialNames : NameFilter(scope)
+    // Each is read again for those behind it: all stay until the last was asked.
+    var handles: [HostHandle] = []
     for image in images.dropFirst(initialCount) {
       guard let handle = HostImages.handle(image) else { continue }
-      if HostImages.isGlobal(image, after: scope + late) { late.append(image) }
-      withExtendedLifetime(handle) {}
+      guard HostImages.isGlobal(image, after: scope + late) else { continue }
+      late.append(image)
+      handles.append(handle)
     }
+    withExtendedLifetime(handles) {}
     scope += late
     lateGlobal = late
     global = Scope(scope, filter: initialNames)

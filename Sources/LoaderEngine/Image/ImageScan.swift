@@ -65,6 +65,8 @@ public struct ImageScan: Sendable {
   /// Compiled for indirect-branch tracking, and for shadow stacks (`.note.gnu.property`).
   public let tracksIndirectBranches: Bool
   public let usesShadowStack: Bool
+  /// The program that runs an executable (gABI: PT_INTERP).
+  public let interpreter: String?
   /// The linker's identification of this build (`NT_GNU_BUILD_ID`).
   public let buildID: [UInt8]?
 
@@ -85,6 +87,12 @@ public struct ImageScan: Sendable {
     readOnlyAfterRelocation = headers.readOnlyAfterRelocation
     threadStorage = headers.threadTemplate.map { ($0.size, $0.fileSize, $0.alignment) }
     wantsExecutableStack = headers.wantsExecutableStack
+    interpreter = headers.interpreter.flatMap { range in
+      // Proven to lie in a segment; the NUL at its end is no promise.
+      let size = range.upperBound - range.lowerBound
+      guard let start = view.pointer(range.lowerBound, size) else { return nil }
+      return StringArea(base: start, count: size).name(at: 0)?.string
+    }
     let notes = ImageNotes(headers, view)
     buildID = notes.buildID
     tracksIndirectBranches = notes.features & 1 != 0
