@@ -3,12 +3,12 @@
 
 SWIFT       ?= swift
 SWIFT_FLAGS ?=
-LINTED      := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Benchmarks/Sources)
+LINTED      := Package.swift Sources Tests Examples/own-mapper $(wildcard Benchmarks/Package.swift Benchmarks/Sources)
 C_SOURCES    = $(wildcard Sources/CLoaderSupport/*.c)
 EXAMPLE     := Examples/hot-plugin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build demo run test test-all lint format bench bench-json clean
+.PHONY: help setup setup-test build demo run test test-all sweep lint format bench bench-json clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,9 @@ lint:  ## formatting and style of the Swift sources, warnings of the C sources
 
 format:  ## bring the Swift sources into form
 	$(SWIFT) format --in-place --parallel --recursive $(LINTED)
+
+sweep: setup-test build  ## compare with dlopen over all shared objects of the system; writes docs/sweep.md
+	.build/release/hotlink check --against dlopen --table docs/sweep.md /usr/lib || [ $$? -ne 1 ]
 
 bench: setup  ## benchmarks against peers, for people
 	cd Benchmarks && $(SWIFT) run -c release bench

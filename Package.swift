@@ -58,7 +58,8 @@ let package = Package(
     .target(name: "TestFixtures", path: "Tests/TestFixtures", swiftSettings: swiftSettings),
     // Without package access: what a caller of the library can do.
     .target(
-      name: "CallersMapper", dependencies: ["LoaderEngine"], path: "Tests/CallersMapper",
+      name: "CallersMapper", dependencies: ["LoaderEngine"], path: "Examples/own-mapper",
+      exclude: ["README.md"],
       packageAccess: false, swiftSettings: swiftSettings),
     .testTarget(
       name: "LoaderEngineTests",

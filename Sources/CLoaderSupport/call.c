@@ -1,6 +1,7 @@
 // Calls into linked code, with the types that ld.so, crt1 and the runner use.
 #define _GNU_SOURCE
 #include "CLoaderSupport.h"
+#include <execinfo.h>
 #include <unistd.h>
 
 extern void __cxa_finalize(void *);
@@ -22,3 +23,6 @@ const void *hl_call_resolver(const void *function) {
 void hl_run_exit_handlers(const void *dso) { __cxa_finalize((void *)dso); }
 int hl_at_exit(void (*run)(void *), void *context) { return __cxa_atexit(run, context, NULL); }
 char **hl_environment(void) { return environ; }
+int hl_call_stack(const void **addresses, int capacity) {
+  return backtrace((void **)addresses, capacity);
+}

@@ -228,6 +228,11 @@ void hl_tls_module_drop(uint64_t id) {
   unblock_signals(&saved);
 }
 
+void *hl_tls_own_block(uint64_t id) {
+  const struct entry *entry = &hl_tls_table->entries[INDEX(id) & hl_tls_table->mask];
+  return id && entry->id == id ? entry->block : NULL;
+}
+
 size_t hl_tls_blocks(uint64_t id) {
   sigset_t saved;
   block_signals(&saved);

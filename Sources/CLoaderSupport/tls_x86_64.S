@@ -23,6 +23,7 @@ hl_tls_get_addr:
         addq    8(%rdi), %rax
         ret
 1:      testq   %rax, %rax
+        jz      2f
         jns     __tls_get_addr@PLT      // a module of the process's own loader
         // Compilers have called this with a stack that is 8 off (gcc bug 58066).
         pushq   %rbp
@@ -35,8 +36,28 @@ hl_tls_get_addr:
         leave
         .cfi_def_cfa %rsp, 8
         ret
+        // No module: a weak variable that nobody defines. Its address is the addend.
+2:      movq    8(%rdi), %rax
+        ret
         .cfi_endproc
         .size   hl_tls_get_addr, .-hl_tls_get_addr
+
+        // int64_t hl_tls_descriptor_call(const void *descriptor): as compiled code calls one.
+        .globl  hl_tls_descriptor_call
+        .type   hl_tls_descriptor_call, @function
+        .balign 16
+hl_tls_descriptor_call:
+        .cfi_startproc
+        endbr64
+        subq    $8, %rsp
+        .cfi_adjust_cfa_offset 8
+        movq    %rdi, %rax
+        call    *(%rax)
+        addq    $8, %rsp
+        .cfi_adjust_cfa_offset -8
+        ret
+        .cfi_endproc
+        .size   hl_tls_descriptor_call, .-hl_tls_descriptor_call
 
 // The variable lies in the static block: the second word is its offset from the thread pointer.
         .globl  hl_tls_descriptor_entry

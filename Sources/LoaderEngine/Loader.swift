@@ -22,6 +22,8 @@ enum Loader {
     _ source: ImageSource, _ candidates: [ImageSource], kind: ImageHeaders.Kind?,
     _ options: ImageOptions, in context: LinkContext
   ) throws(LinkError) -> Image {
+    var options = options
+    options.opener = options.opener ?? context
     let group = ImageGroup(arguments: context.arguments)
     group.append(
       try MappedImage.open(source, kind: kind, by: context.options.mapper, options))
@@ -82,5 +84,12 @@ extension LinkContext {
   /// Loads a shared object or an executable, whichever the source is.
   public func load(_ source: ImageSource, options: ImageOptions? = nil) throws(LinkError) -> Image {
     try Loader.load(source, [], kind: nil, options ?? self.options.image, in: self)
+  }
+
+  /// Loads what was scanned, without reading it again.
+  ///
+  /// - Throws: `LinkError`; nothing is loaded then.
+  public func load(_ scan: ImageScan, options: ImageOptions? = nil) throws(LinkError) -> Image {
+    try load(scan.source, options: options)
   }
 }

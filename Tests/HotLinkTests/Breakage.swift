@@ -68,7 +68,7 @@ struct Breakage: Codable, Sendable, CustomTestStringConvertible {
   func run(from first: Int, progress: String, count: Int = .max) throws {
     let bytes = try bytes()
     let mutations = mutations(of: bytes)
-    let note = try Progress(progress)
+    let note = try RunProgress(progress)
     switch manner {
     case .check:
       let session = try Session()
@@ -103,24 +103,4 @@ struct Breakage: Codable, Sendable, CustomTestStringConvertible {
       return true
     } catch { return false }
   }
-}
-
-/// Two numbers in a file: what the parent of a child that died wants to know.
-struct Progress {
-  private let words: UnsafeMutablePointer<Int>
-
-  init(_ path: String) throws {
-    let descriptor = open(path, O_RDWR | O_CREAT, 0o600)
-    guard descriptor >= 0, ftruncate(descriptor, 4096) == 0,
-      let memory = mmap(nil, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0),
-      memory != MAP_FAILED
-    else { throw CommandFailure(description: "\(path): \(errno)") }
-    close(descriptor)
-    words = memory.assumingMemoryBound(to: Int.self)
-  }
-
-  func begin(_ number: Int) { words[0] = number }
-  func accept() { words[1] += 1 }
-  var begun: Int { words[0] }
-  var accepted: Int { words[1] }
 }

@@ -38,7 +38,7 @@ struct MalformedTests {
     let bytes = try breakage.bytes()
     let mutations = breakage.mutations(of: bytes)
     let path = Compiled.folder.appending(path: "progress.\(UUID().uuidString)").path
-    let progress = try Progress(path)
+    let progress = try RunProgress(path)
     defer { unlink(path) }
     var first = 0
     var deaths = 0

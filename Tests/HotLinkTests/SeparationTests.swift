@@ -60,7 +60,7 @@ struct SeparationTests {
   func mappings(isAnonymous: Bool) async throws {
     await #expect(processExitsWith: .success) { [isAnonymous = isAnonymous as Bool] in
       func mappings() throws -> Int {
-        try String(contentsOfFile: "/proc/self/maps", encoding: .utf8).split(separator: "\n").count
+        try ProcessUsage.mappings()
       }
       var counts: [Int] = []
       for round in 0..<50 {

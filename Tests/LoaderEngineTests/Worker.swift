@@ -13,11 +13,11 @@ final class Worker: @unchecked Sendable {
 
   /// - Parameter blocksSignals: all that can be blocked, as libdispatch's workers do.
   init(blocksSignals: Bool = false) {
-    var everything = sigset_t()
+    var mask = sigset_t()
     var before = sigset_t()
-    sigfillset(&everything)
-    // A new thread inherits its creator's mask.
-    if blocksSignals { pthread_sigmask(SIG_SETMASK, &everything, &before) }
+    if blocksSignals { sigfillset(&mask) } else { sigemptyset(&mask) }
+    // A new thread inherits its creator's mask; tests run on libdispatch's workers, which block all.
+    pthread_sigmask(SIG_SETMASK, &mask, &before)
     pthread_create(
       &thread, nil,
       { context in
@@ -25,7 +25,7 @@ final class Worker: @unchecked Sendable {
         Unmanaged<Worker>.fromOpaque(context).takeRetainedValue().loop()
         return nil
       }, Unmanaged.passRetained(self).toOpaque())
-    if blocksSignals { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    pthread_sigmask(SIG_SETMASK, &before, nil)
     run { self.task = hl_gettid() }
   }
 

@@ -19,8 +19,9 @@ struct EnduranceTests {
       let status = try String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
       let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") })
       resident = try #require(line.split(separator: " ").compactMap { Int($0) }.first) * 1024
-      mappings = try String(contentsOfFile: "/proc/\(pid)/maps", encoding: .utf8)
-        .split(separator: "\n").count
+      // Read to its end: the kernel gives a page at a time, and Foundation's String stops at the first.
+      let maps = try FileHandle(forReadingFrom: URL(filePath: "/proc/\(pid)/maps"))
+      mappings = maps.readDataToEndOfFile().count { $0 == UInt8(ascii: "\n") }
     }
   }
 

@@ -6,7 +6,7 @@ package import Foundation
 package enum Compiler: String, CaseIterable, Sendable, Codable {
   case gcc, gxx, clang, clangxx, swiftc, assembler
 
-  fileprivate var program: String {
+  var program: String {
     switch self {
     case .gcc, .assembler: "gcc"
     case .gxx: "g++"
@@ -16,7 +16,7 @@ package enum Compiler: String, CaseIterable, Sendable, Codable {
     }
   }
 
-  fileprivate var suffix: String {
+  var suffix: String {
     switch self {
     case .gcc, .clang: "c"
     case .gxx, .clangxx: "cpp"
@@ -53,21 +53,43 @@ package enum Compiled {
   package static func object(_ compiler: Compiler, _ source: String, flags: [String] = []) throws
     -> [UInt8]
   {
-    let all = compiler.flags + flags
-    let key = ([compiler.rawValue, identity(of: compiler), source] + all).joined(separator: "\u{1}")
+    [UInt8](try Data(contentsOf: file(compiler, source, compiler.flags + flags, suffix: "o")))
+  }
+
+  /// The shared object or executable that a compiler and its linker make of a source.
+  ///
+  /// - Parameter versions: a version script; nil: none.
+  package static func image(
+    _ compiler: Compiler, _ source: String, flags: [String], versions: String? = nil
+  ) throws -> URL {
+    var all = flags
+    if let versions {
+      let name = String(fingerprint(versions), radix: 16)
+      let script = folder.appending(path: "\(name).map")
+      try Data(versions.utf8).write(to: script, options: .atomic)
+      all.append("-Wl,--version-script=\(script.path)")
+    }
+    return try file(compiler, source, all, suffix: "so")
+  }
+
+  private static func file(
+    _ compiler: Compiler, _ source: String, _ flags: [String], suffix: String
+  ) throws -> URL {
+    let key = ([compiler.rawValue, identity(of: compiler), source] + flags)
+      .joined(separator: "\u{1}")
     let name = String(fingerprint(key), radix: 16)
-    let output = folder.appending(path: "\(name).o")
-    if let known = try? Data(contentsOf: output) { return [UInt8](known) }
+    let output = folder.appending(path: "\(name).\(suffix)")
+    if FileManager.default.fileExists(atPath: output.path) { return output }
     let stem = "\(name).\(getpid()).\(UInt32.random(in: 0...UInt32.max))"
     let input = folder.appending(path: "\(stem).\(compiler.suffix)")
-    let fresh = folder.appending(path: "\(stem).o")
+    let fresh = folder.appending(path: "\(stem).\(suffix)")
     try Data((source + "\n").utf8).write(to: input)
     defer { try? FileManager.default.removeItem(at: input) }
-    try run([compiler.program] + all + ["-o", fresh.path, input.path])
+    try run([compiler.program] + flags + ["-o", fresh.path, input.path])
     guard rename(fresh.path, output.path) == 0 else {
       throw CommandFailure(description: "rename to \(output.path): \(errno)")
     }
-    return [UInt8](try Data(contentsOf: output))
+    return output
   }
 
   /// An archive of members, made by `ar` with the given operation letters.
@@ -105,7 +127,7 @@ package enum Compiled {
   }
 
   // Another version of a compiler makes another object.
-  private static func identity(of compiler: Compiler) -> String {
+  static func identity(of compiler: Compiler) -> String {
     let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
     for folder in folders {
       var status = stat()
@@ -116,7 +138,7 @@ package enum Compiled {
     return ""
   }
 
-  private static func fingerprint(_ text: String) -> UInt64 {
+  static func fingerprint(_ text: String) -> UInt64 {
     text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
   }
 }

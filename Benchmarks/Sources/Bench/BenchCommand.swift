@@ -19,14 +19,19 @@ struct BenchCommand: ParsableCommand {
   @Option(help: .hidden)
   var child: ColdStart?
 
+  @Option(help: .hidden)
+  var side: Side?
+
   func validate() throws {
     if let rounds, rounds < 1 { throw ValidationError("--rounds must be at least 1") }
   }
 
   func run() throws {
     if let child { return print(try child.measure()) }
-    let runner = Runner(only: only, rounds: rounds, printsJSON: json)
+    let runner = Runner(only: only, rounds: rounds, printsJSON: json, side: side)
     let fixtures = try Fixtures.inPackage()
+    try Loading.measure(runner, fixtures)
+    try Lookup.measure(runner, fixtures)
     try OneChange.measure(runner, fixtures)
     try WholeSet.measure(runner, fixtures)
     try Calls.measure(runner, fixtures)

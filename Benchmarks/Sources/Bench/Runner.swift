@@ -1,5 +1,6 @@
 // Paired measuring: ours and the peer take turns, so that what disturbs the machine disturbs both, and
 // the ratio is taken within a round before the median is taken over rounds (docs/decisions/0003).
+internal import ArgumentParser
 internal import Glibc
 internal import SystemPackage
 
@@ -40,13 +41,21 @@ struct Row {
   }
 }
 
+/// For profilers: one side alone.
+enum Side: String, ExpressibleByArgument {
+  case ours
+  case peer
+}
+
 final class Runner {
   private let only: [String]
   private let rounds: Int?
   private let printsJSON: Bool
+  private let side: Side?
   private var rows: [Row] = []
 
-  init(only: [String], rounds: Int?, printsJSON: Bool) {
+  init(only: [String], rounds: Int?, printsJSON: Bool, side: Side? = nil) {
+    self.side = side
     self.only = only
     self.rounds = rounds
     self.printsJSON = printsJSON
@@ -62,6 +71,9 @@ final class Runner {
   func measure(_ figure: Figure) throws {
     guard wants(figure.id) else { return }
     let count = rounds ?? figure.rounds
+    var figure = figure
+    if side == .ours { figure.measurePeer = { .nan } }
+    if side == .peer { figure.measureOurs = { .nan } }
     note("\(figure.id): \(count) rounds")
     var ours: [Double] = []
     var peers: [Double] = []

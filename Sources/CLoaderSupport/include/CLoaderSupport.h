@@ -119,6 +119,8 @@ int hl_tls_module_create(const hl_tls_module *facts, uint64_t *id);
 void hl_tls_module_drop(uint64_t id);
 // Threads that have a block of the module.
 size_t hl_tls_blocks(uint64_t id);
+// The calling thread's block of the module, or NULL when it has none yet.
+void *hl_tls_own_block(uint64_t id);
 // `__tls_get_addr`: the calling thread's variable, for ids of ours and of the process's own loader.
 // Keeps errno. First touch allocates, so like glibc's it is not async-signal-safe then.
 void *hl_tls_get_addr(const hl_tls_index *index);
@@ -127,6 +129,8 @@ const void *hl_tls_get_addr_entry(void);
 const void *hl_tls_descriptor(void);            // an offset from the thread pointer
 const void *hl_tls_descriptor_dynamic(void);    // the address of an hl_tls_index
 const void *hl_tls_descriptor_undefined(void);  // the address the variable shall have (weak: addend)
+// The offset from the thread pointer that a descriptor, anybody's, gives for the calling thread.
+int64_t hl_tls_descriptor_call(const void *descriptor);
 
 // ---- destructors of thread_local objects in images that we load ----
 // The addresses of an image, whose destructors are counted.
@@ -181,6 +185,8 @@ void hl_run_exit_handlers(const void *dso);
 // Calls run(context) when the process exits, after the handlers registered later than this.
 int hl_at_exit(void (*run)(void *context), void *context);
 char **hl_environment(void);
+// Return addresses of the calling thread, innermost first (glibc: backtrace). Returns how many.
+int hl_call_stack(const void **addresses, int capacity);
 
 // ---- the process's own loader ----
 // STT_ type of the symbol that begins at an address, or -1 when the loader knows none.
@@ -202,6 +208,51 @@ uint64_t hl_host_images(void (*visit)(void *context, const hl_host_image *image)
 uint64_t hl_host_image_changes(void);
 // Where `part` first occurs in `bytes`, or NULL (glibc: memmem).
 const void *hl_find(const void *bytes, size_t count, const void *part, size_t part_count);
+
+// ---- what code in our images asks the loader ----
+// One of our images, in a list that dl_iterate_phdr and the unwinder walk. Owned by the caller. It begins like
+// glibc's struct link_map, because that is what programs take a handle of dlopen(3) for.
+typedef struct hl_live_image {
+  uint64_t bias;
+  const char *name;
+  const void *dynamic;
+  struct hl_live_image *next, *previous;
+  uintptr_t low, high;
+  const Elf64_Phdr *headers;
+  uint16_t header_count;
+  uint64_t tls_module;        // 0: none, or a fixed place
+  int64_t tls_thread_offset;  // of a fixed place, from the thread pointer; 0: none
+  const void *unwind_header;  // .eh_frame_hdr, or NULL
+  void *owner;                // handed to `describe`
+} hl_live_image;
+// Returns 0, or ENOMEM.
+int hl_live_image_add(hl_live_image *image);
+// When it returns, nobody walks the list over this image any more.
+void hl_live_image_remove(hl_live_image *image);
+// What dladdr(3) tells of a symbol.
+typedef struct {
+  const char *symbol;
+  const void *address;
+  const Elf64_Sym *entry;
+} hl_address_facts;
+// Who knows our images. Called on the thread that asks.
+typedef struct {
+  // The symbol that an address of an image belongs to. Allocates nothing and waits for nobody: signal
+  // handlers ask.
+  void (*describe)(void *owner, const void *address, hl_address_facts *facts);
+  // A handle, or NULL: with a message when it is ours and cannot be opened, without when it is not ours.
+  void *(*open)(const char *file, int mode, const void *caller, char *message, size_t size);
+  // 1 when the handle was ours.
+  int (*close)(void *handle);
+  // A symbol, or NULL: *is_ours says that nobody else is to be asked.
+  const void *(*symbol)(void *handle, const char *name, const char *version, const void *caller,
+                        int *is_ours);
+  // What our images get for an address of the process.
+  const void *(*replacement)(const void *address);
+} hl_introspection;
+void hl_set_introspection(const hl_introspection *functions);
+// The functions of the process's loader that code in our images gets ours of; 0 beyond the last.
+int hl_replacement(size_t index, const char **name, const void **function);
 
 // ---- what libc keeps in its static part: no dlsym finds it ----
 // The address of one of them by name, or NULL.

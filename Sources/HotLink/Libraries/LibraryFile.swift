@@ -51,6 +51,11 @@ package final class LibraryFile: @unchecked Sendable {
     let provider = try SymbolProvider(
       dynamic, view, name: name, bias: 0,
       range: AddressRange(start: Address(0), size: headers.size), isHost: false)
+    if provider.entries.isPIE {
+      throw LinkError(
+        file: name,
+        .unsupported(what: "not a relocatable object", help: "pass an object made with `cc -c`"))
+    }
     words = LibraryWords(provider)
     soname = provider.soname
     needed = provider.entries.needed.indices.compactMap { provider.neededName($0)?.string }

@@ -7,10 +7,26 @@ import LoaderEngine
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Links objects and archives without running anything and shows the result.",
-    discussion: "Exit codes: 0 the link is accepted, 2 it is refused.")
+    discussion: """
+      Exit codes: 0 the link is accepted, 2 it is refused.
 
-  @Argument(help: "Objects and archives.")
+      With --trace bindings: loads shared objects, runs none of their code, and prints a line for each \
+      symbol that was looked up.
+
+      With --against dlopen: loads shared objects, each in a process of its own, by ld.so and by us, \
+      and compares what every relocation wrote. Their initialisers do not run; those of the libraries \
+      they need do. Exit codes: 0 nothing differs, 1 something does, 2 we cannot load it, 5 dlopen cannot \
+      either; of several files the worst: 1, then 2, then 5.
+      """)
+
+  @Argument(help: "Objects and archives. With --against: shared objects, or directories of them.")
   var files: [String]
+
+  @Option(help: "Loader to compare with, relocation by relocation.")
+  var against: Oracle?
+
+  @Option(help: "bindings: load shared objects and print what each symbol was bound to.")
+  var trace: Trace?
 
   @Option(help: "Symbol whose linked bytes are shown; may be repeated.")
   var dump: [String] = []
@@ -24,10 +40,25 @@ struct Check: ParsableCommand {
   @Flag(help: "List undefined symbols instead of refusing them.")
   var allowUndefined = false
 
-  @Flag(help: "The result as one JSON object on standard output.")
+  @Flag(
+    help: "The result as one JSON object on standard output; with --against one a line and file.")
   var json = false
 
+  @Option(help: "File that gets the results of all libraries as a table (with --against).")
+  var table: String?
+
+  @Option(help: "Seconds that each library may take (with --against).")
+  var timeLimit = 60.0
+
+  @Option(help: .hidden)
+  var falsify: UInt64?
+
   func run() throws {
+    if against != nil {
+      return try AgainstReport(json: json, table: table).run(
+        AgainstCheck(libraries: libraries, falsify: falsify, timeLimit: timeLimit), files)
+    }
+    if trace == .bindings { return try BindingTrace(json: json).run(files) }
     let reporter = Reporter(json: false)
     var options = Session.Options()
     options.isStrict = true

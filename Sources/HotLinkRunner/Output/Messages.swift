@@ -64,9 +64,21 @@ enum Messages {
     }
   }
 
+  /// Why a word is not compared with another loader's.
+  static func reason(_ skip: LoaderComparison.Skip) -> String {
+    switch skip {
+    case .nothingIsWritten: "R_X86_64_NONE writes nothing"
+    case .overwritten: "a later relocation writes the same word"
+    case .copiedOntoItself: "dlopen copies the variable onto itself"
+    }
+  }
+
   /// One line for `--json`.
-  static func line(_ refusal: Refusal) -> String {
-    let lines = text(refusal).split(separator: "\n").map { line in
+  static func line(_ refusal: Refusal) -> String { line(text(refusal)) }
+  static func line(_ error: LinkError) -> String { line(text(error)) }
+
+  private static func line(_ text: String) -> String {
+    let lines = text.split(separator: "\n").map { line in
       String(line.drop { $0 == " " })
     }
     return lines.joined(separator: "; ").replacingPrefix("error: ", with: "")

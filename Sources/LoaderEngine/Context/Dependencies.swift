@@ -33,6 +33,7 @@ package struct Dependencies {
   ///
   /// - Throws: `LinkError`: a library that is found nowhere, or cannot be mapped.
   package mutating func gather() throws(LinkError) {
+    lookAtHost()
     members = [.own(0)]
     var next = 0
     while next < members.count {
@@ -110,7 +111,7 @@ package struct Dependencies {
         return hold(image, of: existing)
       }
     }
-    if let provider = host.image(named: name) { return hold(provider) }
+    if let provider = host.image(named: name), let member = hold(provider) { return member }
     var search = LibrarySearch(name.string, needer, root: group.images[0].provider, context.options)
     while let path = search.next() {
       let source: ImageSource
@@ -125,8 +126,8 @@ package struct Dependencies {
     if context.options.opensSystemLibraries {
       switch HostImages.open(name.string) {
       case .success(let handle):
-        host = HostImages.current()
         group.holds.append(handle)
+        lookAtHost()
         if let provider = host.image(named: name) { return .host(provider) }
       case .failure(let failure): search.note(failure.message)
       }
@@ -148,9 +149,24 @@ package struct Dependencies {
     return .existing(image, existing)
   }
 
-  private func hold(_ provider: SymbolProvider) -> Member {
-    if let handle = host.hold(provider) { group.holds.append(handle) }
+  /// nil when another thread has had it unloaded.
+  private func hold(_ provider: SymbolProvider) -> Member? {
+    if host.isPermanent(provider) { return .host(provider) }
+    guard let handle = HostImages.handle(provider) else { return nil }
+    group.holds.append(handle)
     return .host(provider)
+  }
+
+  /// What the process has now; the images will look symbols up in what every image sees, so that stays.
+  private mutating func lookAtHost() {
+    for _ in 0..<100 {
+      host = HostImages.current()
+      if let handles = host.holdGlobal() {
+        group.holds += handles
+        return
+      }
+      HostImages.refresh()
+    }
   }
 
   /// The same file under another name.

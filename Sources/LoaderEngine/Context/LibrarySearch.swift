@@ -7,6 +7,8 @@ internal import SystemPackage
 struct LibrarySearch {
   private var paths: [FilePath] = []
   private var position = 0
+  /// As the process was started, which is what ld.so goes by.
+  private static let isPrivileged = getuid() != geteuid()
   /// What was tried, for the error.
   private(set) var tried: [String] = []
 
@@ -24,7 +26,7 @@ struct LibrarySearch {
         directories += LibrarySearch.list(provider.rpath, provider)
       }
     }
-    if getuid() == geteuid(), let environment = getenv("LD_LIBRARY_PATH") {
+    if !LibrarySearch.isPrivileged, let environment = getenv("LD_LIBRARY_PATH") {
       directories += String(cString: environment).split(
         whereSeparator: { $0 == ":" || $0 == ";" }
       ).map(String.init)
@@ -48,6 +50,12 @@ struct LibrarySearch {
 
   mutating func note(_ message: String) { tried.append(message) }
 
+  /// Where an image itself says that its libraries lie, in the order of search.
+  static func directories(namedBy provider: SymbolProvider) -> [String] {
+    provider.runpath == nil
+      ? list(provider.rpath, provider) : list(provider.runpath, provider)
+  }
+
   private static func list(_ paths: NameView?, _ provider: SymbolProvider) -> [String] {
     guard let paths else { return [] }
     return paths.string.split(separator: ":").map { expand(String($0), provider) }
@@ -55,6 +63,7 @@ struct LibrarySearch {
 
   /// $ORIGIN is the directory of the image; $LIB and $PLATFORM are this system's.
   private static func expand(_ path: String, _ provider: SymbolProvider) -> String {
+    if path == "$ORIGIN" { return origin(of: provider) }
     guard let dollar = path.firstIndex(of: "$") else { return path }
     var rest = path[path.index(after: dollar)...]
     let isBraced = rest.first == "{"
@@ -74,6 +83,13 @@ struct LibrarySearch {
   }
 
   private static func origin(of provider: SymbolProvider) -> String {
+    let name = provider.name.utf8
+    // What all absolute paths but those with "//" come to.
+    if name.first == UInt8(ascii: "/"), let end = name.lastIndex(of: UInt8(ascii: "/")),
+      end != name.startIndex, name[name.index(before: end)] != UInt8(ascii: "/")
+    {
+      return String(provider.name[..<end])
+    }
     let path = FilePath(provider.name)
     if path.isAbsolute { return path.removingLastComponent().string }
     guard let here = getcwd(nil, 0) else { return "." }

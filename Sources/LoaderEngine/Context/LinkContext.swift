@@ -49,9 +49,11 @@ public final class LinkContext: Sendable {
   /// Makes the symbols of an image, and of what it was loaded with, visible to images that are loaded
   /// later (Linux: RTLD_GLOBAL).
   public func promote(_ image: Image) {
+    // What the process has is visible as it is.
+    guard let group = image.group else { return }
     state.withLock { state in
-      guard !state.promoted.contains(where: { $0 === image.group }) else { return }
-      state.promoted.append(image.group)
+      guard !state.promoted.contains(where: { $0 === group }) else { return }
+      state.promoted.append(group)
       state.promotedScope = Scope(state.promoted.flatMap { $0.images.map(\.provider) })
     }
   }
@@ -73,8 +75,13 @@ public final class LinkContext: Sendable {
       guard let base = bytes.baseAddress else { return nil }
       var request = LookupRequest(SymbolName(NameView(base: base, count: bytes.count)))
       request.takesNewest = true
-      let found = HostImages.current().global.find(request) ?? promoted.find(request)
-      return found.flatMap { Image.address(of: $0) }
+      let host = HostImages.current()
+      // What was opened late may be closed while we look.
+      let holds = host.holdGlobal()
+      return withExtendedLifetime(holds) {
+        let found = holds == nil ? nil : host.global.find(request)
+        return (found ?? promoted.find(request)).flatMap { Image.address(of: $0) }
+      }
     }
   }
 
@@ -82,6 +89,10 @@ public final class LinkContext: Sendable {
   public var images: [Image] {
     liveGroups.flatMap { group in group.images.map { Image($0, of: group) } }
   }
+
+  /// All images that are loaded now, of every context, in the order they were loaded (Linux:
+  /// `dl_iterate_phdr`); those of the process are `processImages`.
+  public static var loadedImages: [Image] { LiveImages.all }
 
   var promoted: (groups: [ImageGroup], scope: Scope) {
     state.withLock { ($0.promoted, $0.promotedScope) }

@@ -36,6 +36,10 @@ public final class ImageSource: Sendable {
   /// Where the image begins in what the storage holds, in bytes.
   private let start: UInt64
   private let storage: Storage
+  /// The first bytes of a file, read when it was opened: all of a small one, the headers of any other. One
+  /// system call instead of eight for the parts of a small library.
+  private let head: FileContents?
+  private static let mostReadAhead: UInt64 = 64 << 10
   /// Device and inode, of a file.
   package let identity: FileIdentity?
 
@@ -45,12 +49,14 @@ public final class ImageSource: Sendable {
   }
 
   private init(
-    name: String, start: UInt64, size: UInt64, storage: Storage, identity: FileIdentity? = nil
+    name: String, start: UInt64, size: UInt64, storage: Storage, identity: FileIdentity? = nil,
+    head: FileContents? = nil
   ) {
     self.name = name
     self.start = start
     self.size = size
     self.storage = storage
+    self.head = head
     self.identity = identity
   }
 
@@ -80,7 +86,7 @@ public final class ImageSource: Sendable {
     let name = path.string
     let descriptor = path.withPlatformString { open($0, O_RDONLY | O_CLOEXEC) }
     guard descriptor >= 0 else { throw LinkError(file: name, .system(SystemError("open", name))) }
-    try self.init(owning: descriptor, name: name, offset: offset, size: size)
+    try self.init(owning: descriptor, name: name, offset: offset, size: size, readsAhead: true)
   }
 
   /// An open descriptor of a regular file or memfd. The descriptor stays the caller's; its position is not
@@ -93,9 +99,9 @@ public final class ImageSource: Sendable {
     try self.init(owning: own, name: name, offset: offset, size: size)
   }
 
-  private convenience init(owning descriptor: Int32, name: String, offset: UInt64, size: UInt64?)
-    throws(LinkError)
-  {
+  private convenience init(
+    owning descriptor: Int32, name: String, offset: UInt64, size: UInt64?, readsAhead: Bool = false
+  ) throws(LinkError) {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
       let error = SystemError("fstat", name)
@@ -115,15 +121,29 @@ public final class ImageSource: Sendable {
           structure: "image inside the file", offset: offset,
           detail: "the file has \(whole) bytes"))
     }
+    let size = size ?? (whole - offset)
     self.init(
-      name: name, start: offset, size: size ?? (whole - offset), storage: .descriptor(descriptor),
-      identity: FileIdentity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino)))
+      name: name, start: offset, size: size, storage: .descriptor(descriptor),
+      identity: FileIdentity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino)),
+      head: readsAhead ? ImageSource.head(descriptor, offset, size) : nil)
+  }
+
+  /// nil when not all of it can be read now: then whoever needs the bytes meets the error.
+  private static func head(_ descriptor: Int32, _ start: UInt64, _ size: UInt64) -> FileContents? {
+    let count = Int(size <= mostReadAhead ? size : 4096)
+    guard count > 0 else { return nil }
+    return try? FileContents(filling: count) { (place) throws(LinkError) in
+      guard pread(descriptor, place, count, off_t(start)) == count else {
+        throw LinkError(file: "", .system(SystemError("pread", "")))
+      }
+    }
   }
 
   /// The bytes themselves, where they are in memory; nil when they must be read, or do not exist.
   /// Valid as long as the source.
   public func borrow(at offset: UInt64, count: Int) -> UnsafeRawPointer? {
     guard count >= 0, offset <= size, UInt64(count) <= size - offset else { return nil }
+    if let head, offset + UInt64(count) <= UInt64(head.count) { return head.base + Int(offset) }
     switch storage {
     case .contents(let contents): return contents.base + Int(start + offset)
     case .reader(let reader): return reader.borrow(at: offset, count: count)
@@ -145,6 +165,9 @@ public final class ImageSource: Sendable {
   {
     guard count > 0 else { return }
     guard offset <= size, UInt64(count) <= size - offset else { throw shortened(offset) }
+    if let head, offset + UInt64(count) <= UInt64(head.count) {
+      return place.copyMemory(from: head.base + Int(offset), byteCount: count)
+    }
     switch storage {
     case .contents(let contents):
       place.copyMemory(from: contents.base + Int(start + offset), byteCount: count)
@@ -183,9 +206,17 @@ public final class ImageSource: Sendable {
     if case .contents(let contents) = storage, start == 0, contents.count == Int(size) {
       return contents
     }
+    if let head, head.count == Int(size) { return head }
     return try FileContents(filling: Int(size)) { (place) throws(LinkError) in
       try self.read(at: 0, into: place, count: Int(self.size))
     }
+  }
+
+  /// The same image, with its bytes in memory.
+  package func holding(_ contents: FileContents) -> ImageSource {
+    ImageSource(
+      name: name, start: 0, size: UInt64(contents.count), storage: .contents(contents),
+      identity: identity)
   }
 
   private func shortened(_ offset: UInt64) -> LinkError {

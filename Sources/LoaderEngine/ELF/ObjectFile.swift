@@ -314,6 +314,9 @@ extension Elf64_Sym {
   package var visibility: UInt8 { st_other & 3 }
   package var isWeakBinding: Bool { binding == UInt8(STB_WEAK) }
   package var isThreadLocal: Bool { type == UInt8(STT_TLS) }
+  /// Its value is its address: neither thread-local nor an IFUNC.
+  @inline(__always)
+  package var isPlain: Bool { type != UInt8(STT_TLS) && type != UInt8(STT_GNU_IFUNC) }
   package var isFunction: Bool { type == UInt8(STT_FUNC) || type == UInt8(STT_GNU_IFUNC) }
 }
 

@@ -9,12 +9,17 @@ package struct SegmentView: @unchecked Sendable {
     package var start: UInt64
     /// Bytes that are there.
     package var size: UInt64
+    /// How many of them the file fills: behind them is zero, and no table.
+    package var filled: UInt64
     package var base: UnsafeRawPointer
     package var access: SegmentAccess
 
-    package init(start: UInt64, size: UInt64, base: UnsafeRawPointer, access: SegmentAccess) {
+    package init(
+      start: UInt64, size: UInt64, filled: UInt64, base: UnsafeRawPointer, access: SegmentAccess
+    ) {
       self.start = start
       self.size = size
+      self.filled = filled
       self.base = base
       self.access = access
     }
@@ -29,7 +34,8 @@ package struct SegmentView: @unchecked Sendable {
     parts = headers.segments.compactMap { segment in
       (start &+ segment.offset).pointer.map {
         Part(
-          start: headers.base + segment.offset, size: segment.size, base: $0,
+          start: headers.base + segment.offset, size: segment.size, filled: segment.fileSize,
+          base: $0,
           access: segment.access)
       }
     }
@@ -39,7 +45,7 @@ package struct SegmentView: @unchecked Sendable {
   package init(_ headers: ImageHeaders, in contents: FileContents) {
     parts = headers.segments.map { segment in
       Part(
-        start: headers.base + segment.offset, size: segment.fileSize,
+        start: headers.base + segment.offset, size: segment.fileSize, filled: segment.fileSize,
         base: contents.base + Int(segment.fileOffset), access: segment.access)
     }
   }
@@ -60,11 +66,12 @@ package struct SegmentView: @unchecked Sendable {
     return nil
   }
 
-  /// A pointer to a virtual address, and how many bytes of its part begin there.
+  /// A pointer to a virtual address, and how many bytes of the file stand there and behind it in its part.
   package func tail(_ address: UInt64) -> (pointer: UnsafeRawPointer, count: UInt64)? {
-    part(of: address).map {
-      ($0.base + Int(address - $0.start), $0.size - (address - $0.start))
+    for part in parts where address &- part.start < part.filled {
+      return (part.base + Int(address - part.start), part.filled - (address - part.start))
     }
+    return nil
   }
 
   /// Whether code may be called at a virtual address.

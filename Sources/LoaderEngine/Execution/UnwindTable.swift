@@ -14,7 +14,21 @@ struct UnwindTable {
   /// Run-time address of the first byte.
   private let start: UInt64
   private let text: AddressRange
-  private var encodings: [Int: UInt8] = [:]
+  private var entries: [Int: CommonEntry] = [:]
+  // Of the CIE that the last FDE named: the next one's too, nearly always.
+  private var latest = CommonEntry()
+  private var latestOffset = Int.min
+  /// Fields that count from their own place, when asked for: whoever copies the table moves them.
+  private(set) var relativeFields: [(offset: Int, encoding: UInt8)] = []
+  private var notesFields = false
+
+  /// How the FDEs of a CIE are written.
+  private struct CommonEntry {
+    var address: UInt8 = 0
+    /// 0xFF: none.
+    var handlers: UInt8 = 0xFF
+    var hasData = false
+  }
 
   /// - Parameters:
   ///   - bytes: the table with its closing zero word, relocated.
@@ -25,9 +39,13 @@ struct UnwindTable {
     self.text = text
   }
 
-  mutating func validate() throws(Defect) {
+  /// - Parameter end: where the table ends that has no end mark; its fields are then noted.
+  mutating func validate(upTo end: Int? = nil) throws(Defect) {
+    notesFields = end != nil
     var at = 0
     while true {
+      at = try passOrdinary(at, upTo: end)
+      if at == end { return }
       guard let length = word(at) else { throw Defect(offset: at, detail: "no end mark") }
       if length == 0 { return }
       let body = at + 4
@@ -37,19 +55,57 @@ struct UnwindTable {
       let end = body + Int(length)
       guard let id = word(body) else { throw Defect(offset: at, detail: "truncated record") }
       if id == 0 {
-        encodings[at] = try commonEntry(body + 4, end)
+        entries[at] = try commonEntry(body + 4, end)
       } else {
-        guard let encoding = encodings[body - Int(id)] else {
-          throw Defect(offset: at, detail: "its CIE does not exist")
+        let offset = body - Int(id)
+        if offset != latestOffset {
+          guard let entry = entries[offset] else {
+            throw Defect(offset: at, detail: "its CIE does not exist")
+          }
+          latest = entry
+          latestOffset = offset
         }
-        try frameEntry(body + 4, end, encoding)
+        try frameEntry(body + 4, end, latest)
       }
       at = end
     }
   }
 
+  /// Proves FDEs of the CIE that was named last, as long as they are of the kind that compilers emit: four
+  /// bytes each for place and size, counted from the place. The same checks as below in a loop without calls:
+  /// 2 ns a record instead of 8 (J2.relative).
+  ///
+  /// - Returns: where the first other record begins.
+  private func passOrdinary(_ start: Int, upTo end: Int?) throws(Defect) -> Int {
+    guard latest.address == 0x1B, !notesFields, latestOffset >= 0, let base = bytes.baseAddress
+    else {
+      return start
+    }
+    var at = start
+    let last = bytes.count - 16
+    while at <= last, at != end {
+      let length = (base + at).loadUnaligned(as: UInt32.self)
+      let id = (base + at + 4).loadUnaligned(as: UInt32.self)
+      guard length >= 12, length != 0xFFFF_FFFF, Int(length) <= bytes.count - at - 4, id != 0,
+        at + 4 - Int(id) == latestOffset
+      else { return at }
+      let place = (base + at + 8).loadUnaligned(as: Int32.self)
+      // The unwinder passes over a location of zero.
+      if place != 0 {
+        let begin = UInt64(bitPattern: Int64(place)) &+ self.start &+ UInt64(at + 8)
+        let offset = begin &- text.start.value
+        let size = (base + at + 12).loadUnaligned(as: Int32.self)
+        guard offset <= text.size, UInt64(bitPattern: Int64(size)) <= text.size - offset else {
+          throw Defect(offset: at + 8, detail: "FDE for code outside its object")
+        }
+      }
+      at += 4 + Int(length)
+    }
+    return at
+  }
+
   /// - Returns: how its FDEs encode addresses.
-  private func commonEntry(_ start: Int, _ end: Int) throws(Defect) -> UInt8 {
+  private mutating func commonEntry(_ start: Int, _ end: Int) throws(Defect) -> CommonEntry {
     var reader = Reader(bytes: bytes, at: start, end: end)
     guard let version = reader.byte(), version == 1 || version == 3 else {
       throw Defect(offset: start, detail: "CIE of an unknown version")
@@ -59,32 +115,41 @@ struct UnwindTable {
     guard reader.leb(), reader.leb(), version == 1 ? reader.byte() != nil : reader.leb() else {
       throw Defect(offset: start, detail: "truncated CIE")
     }
-    guard let first = augmentation.first else { return 0 }
+    guard let first = augmentation.first else { return CommonEntry() }
     guard first == UInt8(ascii: "z"), let size = reader.unsigned(),
       size <= UInt64(end - reader.at)
     else { throw Defect(offset: start, detail: "CIE with an unknown augmentation") }
-    var encoding: UInt8 = 0
+    var entry = CommonEntry(hasData: true)
     for letter in augmentation.dropFirst() {
       switch letter {
       case UInt8(ascii: "R"), UInt8(ascii: "L"):
         guard let value = reader.byte() else {
           throw Defect(offset: start, detail: "truncated CIE")
         }
-        if letter == UInt8(ascii: "R") { encoding = value }
+        if letter == UInt8(ascii: "R") { entry.address = value } else { entry.handlers = value }
       case UInt8(ascii: "P"):
-        guard let value = reader.byte(), let width = UnwindTable.width(value), reader.skip(width)
-        else { throw Defect(offset: start, detail: "truncated CIE") }
+        guard let value = reader.byte(), let width = UnwindTable.width(value) else {
+          throw Defect(offset: start, detail: "truncated CIE")
+        }
+        note(reader.at, value)
+        guard reader.skip(width) else { throw Defect(offset: start, detail: "truncated CIE") }
       case UInt8(ascii: "S"), UInt8(ascii: "B"): break
       default: throw Defect(offset: start, detail: "CIE with an unknown augmentation")
       }
     }
+    let encoding = entry.address
     guard UnwindTable.width(encoding) != nil, encoding & 0x80 == 0,
       encoding & 0x70 == 0 || encoding & 0x70 == 0x10
     else { throw Defect(offset: start, detail: "unknown address encoding \(encoding)") }
-    return encoding
+    return entry
   }
 
-  private func frameEntry(_ start: Int, _ end: Int, _ encoding: UInt8) throws(Defect) {
+  private mutating func note(_ offset: Int, _ encoding: UInt8) {
+    if notesFields, encoding & 0x70 == 0x10 { relativeFields.append((offset, encoding)) }
+  }
+
+  private mutating func frameEntry(_ start: Int, _ end: Int, _ entry: CommonEntry) throws(Defect) {
+    let encoding = entry.address
     guard let width = UnwindTable.width(encoding), start + 2 * width <= end else {
       throw Defect(offset: start, detail: "truncated FDE")
     }
@@ -98,6 +163,40 @@ struct UnwindTable {
     guard offset <= text.size, size <= text.size - offset else {
       throw Defect(offset: start, detail: "FDE for code outside its object")
     }
+    guard notesFields else { return }
+    note(start, encoding)
+    guard entry.hasData, entry.handlers != 0xFF else { return }
+    var reader = Reader(bytes: bytes, at: start + 2 * width, end: end)
+    guard let length = reader.unsigned(), let handlers = UnwindTable.width(entry.handlers),
+      length >= UInt64(handlers), reader.at + handlers <= end
+    else { return }
+    // Zero stays zero: no handlers.
+    if value(reader.at, entry.handlers) != 0 { note(reader.at, entry.handlers) }
+  }
+
+  /// The same table with an end mark, to be placed elsewhere.
+  ///
+  /// - Parameters:
+  ///   - count: bytes to copy; `validate(upTo:)` has found them sound.
+  ///   - place: where the copy runs; `count` + 4 bytes.
+  /// - Returns: nil when it lies too far from its code for its fields.
+  func terminated(count: Int, at place: Address) -> [UInt8]? {
+    var copy = [UInt8](bytes[..<count]) + [0, 0, 0, 0]
+    let delta = place.value &- start
+    let isMoved = copy.withUnsafeMutableBytes { copy in
+      relativeFields.allSatisfy { offset, encoding in
+        let moved = value(offset, encoding) &- delta
+        switch UnwindTable.width(encoding) {
+        case 4:
+          guard let narrow = Int32(exactly: Int64(bitPattern: moved)) else { return false }
+          copy.storeBytes(of: narrow, toByteOffset: offset, as: Int32.self)
+        case 8: copy.storeBytes(of: moved, toByteOffset: offset, as: UInt64.self)
+        default: return false
+        }
+        return true
+      }
+    }
+    return isMoved ? copy : nil
   }
 
   private func word(_ at: Int) -> UInt32? {

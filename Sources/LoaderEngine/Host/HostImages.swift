@@ -21,52 +21,58 @@ package final class HostImages: Sendable {
   private let changes: UInt64
   /// How many of `all` came with the program: they are never unloaded.
   private let initialCount: Int
+  /// Those of `global` that may be unloaded.
+  private let lateGlobal: [SymbolProvider]
+  /// A filter over the names of those that came with the program: most of what every image sees.
+  private let initialNames: NameFilter?
 
   private static let latest = Mutex<HostImages?>(nil)
 
   /// The process's images now. Costs a system-call-free look at the loader's counters when nothing has
   /// changed.
   package static func current() -> HostImages {
-    let changes = hl_host_image_changes()
-    if let known = latest.withLock({ $0 }), known.changes == changes { return known }
-    return latest.withLock { known in
-      let fresh = HostImages(after: known)
-      known = fresh
-      return fresh
-    }
+    let known = latest.withLock { $0 }
+    if let known, known.changes == hl_host_image_changes() { return known }
+    // Without our lock: the process's loader has one of its own, and calls initialisers with it.
+    let fresh = HostImages(after: known)
+    latest.withLock { $0 = fresh }
+    return fresh
   }
 
   /// Forgets what is known, after a library's scope was changed (RTLD_NOLOAD | RTLD_GLOBAL).
   package static func refresh() { latest.withLock { $0 = nil } }
 
-  private struct Raw {
-    var name: String
-    var image: hl_host_image
+  private struct Adopted {
+    var count = 0
+    var images: [SymbolProvider] = []
   }
 
   private init(after previous: HostImages?) {
-    var raw: [Raw] = []
-    let count = withUnsafeMutablePointer(to: &raw) { list in
+    var adopted = Adopted()
+    // Their tables are read in the visit: the loader's lock keeps them mapped.
+    let count = withUnsafeMutablePointer(to: &adopted) { list in
       hl_host_images(
         { context, image in
           guard let context, let image else { return }
-          context.assumingMemoryBound(to: [Raw].self).pointee.append(
-            Raw(name: String(cString: image.pointee.name), image: image.pointee))
+          let list = context.assumingMemoryBound(to: Adopted.self)
+          let given = String(cString: image.pointee.name)
+          let name = list.pointee.count == 0 && given.isEmpty ? "/proc/self/exe" : given
+          list.pointee.count += 1
+          if let made = HostImages.adopt(image.pointee, name: name) {
+            list.pointee.images.append(made)
+          }
         }, list)
     }
     var known: [UInt64: SymbolProvider] = [:]
     for provider in previous?.all ?? [] { known[provider.range.start.value] = provider }
     var images: [SymbolProvider] = []
-    for (index, entry) in raw.enumerated() {
-      let name = index == 0 && entry.name.isEmpty ? "/proc/self/exe" : entry.name
-      if let made = HostImages.adopt(entry.image, name: name) {
-        if let same = known[made.range.start.value], same.name == made.name,
-          same.range == made.range, same.lookup.symbols == made.lookup.symbols
-        {
-          images.append(same)
-        } else {
-          images.append(made)
-        }
+    for made in adopted.images {
+      if let same = known[made.range.start.value], same.name == made.name,
+        same.range == made.range, same.lookup.isSame(as: made.lookup)
+      {
+        images.append(same)
+      } else {
+        images.append(made)
       }
     }
     all = images
@@ -87,11 +93,32 @@ package final class HostImages: Sendable {
     }
     initialCount = min((reached.max() ?? 0) + 1, images.count)
     var scope = images.prefix(initialCount).filter { !HostImages.isVDSO($0) }
-    for image in images.dropFirst(initialCount)
-    where HostImages.isGlobal(image, after: scope) {
-      scope.append(image)
+    var late: [SymbolProvider] = []
+    let isAsBefore =
+      previous.map { previous in
+        previous.initialNames?.providerCount == scope.count
+          && zip(previous.global.providers, scope).allSatisfy { $0 === $1 }
+      } ?? false
+    initialNames = isAsBefore ? previous?.initialNames : NameFilter(scope)
+    for image in images.dropFirst(initialCount) {
+      guard let handle = HostImages.handle(image) else { continue }
+      if HostImages.isGlobal(image, after: scope + late) { late.append(image) }
+      withExtendedLifetime(handle) {}
     }
-    global = Scope(scope)
+    scope += late
+    lateGlobal = late
+    global = Scope(scope, filter: initialNames)
+  }
+
+  /// Holds on the images that every image of the process sees, and that may be unloaded otherwise; nil
+  /// when one of them is gone already.
+  package func holdGlobal() -> [HostHandle]? {
+    var handles: [HostHandle] = []
+    for image in lateGlobal {
+      guard let handle = HostImages.handle(image) else { return nil }
+      handles.append(handle)
+    }
+    return handles
   }
 
   /// An image by what DT_NEEDED calls it.
@@ -123,12 +150,18 @@ package final class HostImages: Sendable {
     return found
   }
 
-  /// A hold on an image; nil for one that cannot be unloaded.
-  package func hold(_ image: SymbolProvider) -> HostHandle? {
-    guard let index = all.firstIndex(where: { $0 === image }), index >= initialCount else {
-      return nil
-    }
-    return dlopen(image.name, RTLD_LAZY | RTLD_NOLOAD).map(HostHandle.init)
+  /// Whether an image came with the program: it is never unloaded.
+  package func isPermanent(_ image: SymbolProvider) -> Bool {
+    all.prefix(initialCount).contains { $0 === image }
+  }
+
+  /// A hold on an image that was loaded later; nil when it is gone.
+  package static func handle(_ image: SymbolProvider) -> HostHandle? {
+    guard let raw = dlopen(image.name, RTLD_LAZY | RTLD_NOLOAD) else { return nil }
+    let handle = HostHandle(raw)
+    // Another one of this name may have come in its place. Linux: a handle is a link_map.
+    let bias = raw.load(as: UInt64.self)
+    return bias == image.bias ? handle : nil
   }
 
   /// Opens a library by what DT_NEEDED calls it, with the process's own search path.
@@ -147,6 +180,9 @@ package final class HostImages: Sendable {
     image.name.hasPrefix("linux-vdso") || image.name.hasPrefix("linux-gate")
   }
 
+  /// The process's global scope (Linux: `dlopen` of NULL).
+  private static let program = dlopen(nil, RTLD_LAZY).map(HostHandle.init)
+
   /// Whether the process's global scope leads to an image: asked for a symbol that nobody before it has.
   private static func isGlobal(_ image: SymbolProvider, after earlier: [SymbolProvider]) -> Bool {
     var answer: Bool?
@@ -160,7 +196,8 @@ package final class HostImages: Sendable {
       tries += 1
       let request = LookupRequest(SymbolName(text))
       guard !earlier.contains(where: { $0.lookup.find(request) != 0 }) else { return }
-      let found = dlsym(nil, text.base.assumingMemoryBound(to: CChar.self))
+      // By a handle: RTLD_DEFAULT would make the program depend on what it finds, for ever.
+      let found = dlsym(program?.handle, text.base.assumingMemoryBound(to: CChar.self))
       answer = found == UnsafeMutableRawPointer(bitPattern: UInt(image.address(of: symbol)))
     }
     return answer ?? false
@@ -177,7 +214,9 @@ package final class HostImages: Sendable {
       {
         parts.append(
           SegmentView.Part(
-            start: header.p_vaddr, size: header.p_memsz, base: base,
+            start: header.p_vaddr, size: header.p_memsz,
+            filled: min(header.p_filesz, header.p_memsz),
+            base: base,
             access: SegmentAccess(rawValue: header.p_flags & 7)))
       }
       if header.p_type == UInt32(PT_DYNAMIC) {

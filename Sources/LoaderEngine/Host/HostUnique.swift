@@ -4,21 +4,26 @@ internal import CLoaderSupport
 internal import Glibc
 
 package enum HostUnique {
-  /// The process's definition of a unique symbol, whichever of its libraries has it; nil when none has.
-  package static func definition(_ request: LookupRequest) -> FoundSymbol? {
+  /// The process's definition of a unique symbol, whichever of its libraries has it, under whatever
+  /// version; nil when none has.
+  package static func definition(_ name: SymbolName) -> FoundSymbol? {
+    let request = LookupRequest(name)
     let images = HostImages.current()
     for provider in images.all {
+      // What may be unloaded is held before it is looked into.
+      let held = images.isPermanent(provider) ? nil : HostImages.handle(provider)
+      guard held != nil || images.isPermanent(provider) else { continue }
+      defer { withExtendedLifetime(held) {} }
       let index = provider.lookup.find(request)
       guard index != 0, let symbol = provider.lookup.symbol(index), symbol.binding == 10 else {
         continue
       }
       // Its own table may name another library's.
-      guard let handle = dlopen(provider.name, RTLD_LAZY | RTLD_NOLOAD) else {
+      guard let handle = held ?? HostImages.handle(provider) else {
         return FoundSymbol(provider: provider, index: index, symbol: symbol)
       }
-      defer { dlclose(handle) }
       let text = request.name.base.assumingMemoryBound(to: CChar.self)
-      guard let address = dlsym(handle, text),
+      guard let address = dlsym(handle.handle, text),
         let owner = images.image(at: Address(UnsafeRawPointer(address)))
       else { return FoundSymbol(provider: provider, index: index, symbol: symbol) }
       let other = owner.lookup.find(request)

@@ -19,15 +19,14 @@ struct IndirectReference {
 struct DynamicRelocation {
   let image: MappedImage
   private let provider: SymbolProvider
-  private let bias: UInt64
+  let bias: UInt64
   private let binder: (any ReferenceBinder)?
-  private var writer: ImageWriter
+  var writer: ImageWriter
   private(set) var indirect: [IndirectReference] = []
   private(set) var missing = MissingReferences()
   private(set) var count = 0
-  // One answer per symbol: its address; kept apart for calls, which do not see some definitions.
-  private var answers: [UInt64?] = []
-  private var answersForCalls = false
+  // One answer per symbol.
+  var answers: SymbolAnswers
 
   init(_ image: MappedImage) {
     self.image = image
@@ -35,17 +34,17 @@ struct DynamicRelocation {
     bias = image.provider.bias
     binder = image.options.binder
     writer = ImageWriter(image)
+    answers = SymbolAnswers(image)
   }
 
   /// Applies everything that can be applied now.
   mutating func run() throws(LinkError) {
+    defer { answers.drop() }
     let entries = provider.entries
     try applyCompact(entries.compactRelative)
     let observed = image.options.observer?.seesRelocations ?? false
-    answersForCalls = false
     try apply(table(entries.relocations, "DT_RELA"), observed: observed, lazily: false)
-    answers = []
-    answersForCalls = true
+    answers.turnToCalls()
     let isLazy = image.bindsLazily && entries.pltGOT != 0 && !entries.jumpSlots.isEmpty
     try apply(table(entries.jumpSlots, "DT_JMPREL"), observed: observed, lazily: isLazy)
     if isLazy { image.lazyTable = try LazyTable(image, &writer) }
@@ -107,6 +106,8 @@ struct DynamicRelocation {
   private mutating func apply(_ table: UnsafeRawBufferPointer, observed: Bool, lazily: Bool)
     throws(LinkError)
   {
+    count += table.count / 24
+    if !observed, binder == nil { return try applyPlainly(table, lazily: lazily) }
     for index in 0..<(table.count / 24) {
       let entry = table.loadUnaligned(fromByteOffset: index * 24, as: Elf64_Rela.self)
       if entry.type == X86_64.Dynamic.relative, !observed {
@@ -121,7 +122,6 @@ struct DynamicRelocation {
         try apply(entry, lazily)
       }
     }
-    count += table.count / 24
   }
 
   private mutating func applyObserved(_ entry: Elf64_Rela, _ lazily: Bool) throws(LinkError) {
@@ -142,7 +142,7 @@ struct DynamicRelocation {
     image.options.observer?.didRelocate?(event)
   }
 
-  private mutating func apply(_ entry: Elf64_Rela, _ lazily: Bool) throws(LinkError) {
+  mutating func apply(_ entry: Elf64_Rela, _ lazily: Bool) throws(LinkError) {
     typealias Type = X86_64.Dynamic
     let a = UInt64(bitPattern: entry.r_addend)
     let p = image.address(entry.r_offset).value
@@ -192,16 +192,15 @@ struct DynamicRelocation {
   @inline(__always)
   private mutating func address(_ entry: Elf64_Rela, _ addend: UInt64) throws(LinkError) -> UInt64?
   {
-    let index = entry.symbol
-    if index < answers.count, let known = answers[index] { return known }
-    return try lookUp(entry, addend)
+    let known = answers.known(entry.symbol)
+    return known == SymbolAnswers.unknown ? try lookUp(entry, addend) : known
   }
 
   private mutating func lookUp(_ entry: Elf64_Rela, _ addend: UInt64) throws(LinkError) -> UInt64? {
     guard entry.symbol != 0 else { return bias }
     guard let found = try definition(entry) else { return nil }
     if found.isUnresolvedIndirect, let owner = found.provider {
-      guard owner.view.isExecutable(found.symbol.st_value) else {
+      guard owner.isCode(found.address) else {
         throw malformed(entry, "its IFUNC's resolver is no code")
       }
       guard
@@ -215,17 +214,13 @@ struct DynamicRelocation {
       return nil
     }
     if found.address == ThreadExitLedger.register.value { try image.noteThreadExits() }
-    let index = entry.symbol
-    if answers.isEmpty {
-      answers = [UInt64?](repeating: nil, count: min(Int(provider.lookup.symbolLimit), 1 << 16))
-    }
-    if index < answers.count { answers[index] = found.address }
+    answers.note(entry.symbol, found)
     return found.address
   }
 
   private mutating func definition(_ entry: Elf64_Rela) throws(LinkError) -> Binding? {
     let index = UInt32(entry.symbol)
-    if let found = try image.bind(index, isForCall: answersForCalls) { return found }
+    if let found = try image.bind(index, isForCall: answers.isForCall) { return found }
     missing.note(image, index, entry)
     return nil
   }
@@ -270,12 +265,9 @@ struct DynamicRelocation {
       try store(id, entry, .word64)
     case (Type.module, .fixed(let module, let start, _)):
       try store(module, entry, .word64)
-      // The offset of a local variable stands behind it already, counted from the image's own block.
-      if entry.symbol == 0, let offset = writer.read(entry.r_offset &+ 8) {
-        guard writer.write(start &+ offset, at: entry.r_offset &+ 8) else {
-          throw outside(entry.r_offset &+ 8, X86_64.dynamicName(entry.type))
-        }
-      }
+      // Of the image itself (local dynamic): the linker has written the offset behind it already, which
+      // counts from the image's first variable.
+      if entry.symbol == 0 { try shift(start, entry) }
     case (Type.moduleOffset, .fixed(_, let start, _)): try store(start &+ offset, entry, .word64)
     case (Type.moduleOffset, _): try store(offset, entry, .word64)
     case (Type.threadOffset, .fixed(_, _, let start)): try store(start &+ offset, entry, .word64)
@@ -318,6 +310,13 @@ struct DynamicRelocation {
     else { throw outside(entry.r_offset, X86_64.dynamicName(entry.type)) }
   }
 
+  private mutating func shift(_ start: UInt64, _ entry: Elf64_Rela) throws(LinkError) {
+    let place = entry.r_offset &+ 8
+    guard let offset = writer.read(place), writer.write(offset &+ start, at: place) else {
+      throw outside(place, X86_64.dynamicName(entry.type))
+    }
+  }
+
   // MARK: writing
 
   @inline(__always)
@@ -345,7 +344,7 @@ struct DynamicRelocation {
     }
   }
 
-  private func outside(_ address: UInt64, _ what: String) -> LinkError {
+  func outside(_ address: UInt64, _ what: String) -> LinkError {
     LinkError(
       file: image.name,
       .malformed(

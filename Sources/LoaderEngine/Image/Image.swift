@@ -4,28 +4,66 @@ internal import CLoaderSupport
 
 /// A loaded shared object or executable.
 public final class Image: Sendable {
-  package let group: ImageGroup
-  package let mapped: MappedImage
+  /// nil for an image of the process that was adopted.
+  package let group: ImageGroup?
+  package let mapped: MappedImage?
+  package let provider: SymbolProvider
+  private let hold: HostHandle?
+  /// Where its symbols are looked up: in itself, then in what it needs.
+  private let scope: Scope
 
   package init(_ mapped: MappedImage, of group: ImageGroup) {
     self.group = group
     self.mapped = mapped
+    provider = mapped.provider
+    scope = group.localScope
+    hold = nil
+  }
+
+  /// An image that somebody else has mapped.
+  package init(
+    adopting provider: SymbolProvider, with dependencies: [SymbolProvider], _ hold: HostHandle?
+  ) {
+    group = nil
+    mapped = nil
+    self.provider = provider
+    self.hold = hold
+    scope = Scope([provider] + dependencies)
   }
 
   /// The path it was loaded from, or the name it was given.
-  public var name: String { mapped.name }
+  public var name: String { provider.name }
   /// ELF: DT_SONAME.
-  public var soname: String? { mapped.provider.soname?.string }
+  public var soname: String? { provider.soname?.string }
   /// Where it runs.
-  public var range: AddressRange { mapped.mapping.range }
+  public var range: AddressRange { provider.range }
+  /// Whether the process's own loader has it.
+  public var isAdopted: Bool { mapped == nil }
   /// Run-time address of the entry point; nil for one without (ELF: `e_entry`).
   public var entry: Address? {
-    mapped.headers.entry == 0 ? nil : mapped.address(mapped.headers.entry)
+    guard let mapped, mapped.headers.entry != 0 else { return nil }
+    return mapped.address(mapped.headers.entry)
   }
+  /// The image that was asked for when this one was loaded.
+  package var ofRoot: Image {
+    group.flatMap { group in group.images.first.map { Image($0, of: group) } } ?? self
+  }
+  /// Its segments in memory, ascending (gABI: PT_LOAD).
+  public var segments: [(range: AddressRange, access: SegmentAccess)] {
+    provider.view.parts.map {
+      (AddressRange(start: Address(provider.bias &+ $0.start), size: $0.size), $0.access)
+    }
+  }
+  /// All images it was loaded with, itself first; none for one that was adopted.
+  package var members: [MappedImage] { group?.images ?? [] }
   /// Bytes that the kernel backs by huge pages, as far as known.
-  public var hugePageBytes: UInt64 { mapped.mapping.hugePageBytes }
+  public var hugePageBytes: UInt64 { mapped?.mapping.hugePageBytes ?? 0 }
   /// Relocations applied to the whole group it was loaded with.
-  public var relocationCount: Int { group.relocationCount }
+  public var relocationCount: Int { group?.relocationCount ?? 0 }
+
+  /// Words of the whole group that wait for an IFUNC's resolver, because resolvers are not called
+  /// (`ImageOptions.runsResolvers`): they hold what the file holds.
+  public var unresolvedIndirectCount: Int { group?.unresolvedIndirectCount ?? 0 }
 
   /// A symbol of this image or of what it was loaded with (Linux: `dlsym`, `dlvsym`).
   ///
@@ -44,38 +82,63 @@ public final class Image: Sendable {
     return Symbol(address, in: self)
   }
 
-  /// Where a symbol is, without a hold on the image; nil when nobody defines it. A thread-local
-  /// variable's address is the calling thread's.
+  /// Where a symbol is, without a hold on the image; nil when nobody defines it, and for an IFUNC whose
+  /// resolver is not called (`ImageOptions.runsResolvers`). A thread-local variable's address is the
+  /// calling thread's.
   public func address(of name: String, version: String? = nil) -> Address? {
-    var copy = name
-    return copy.withUTF8 { bytes in
-      guard let base = bytes.baseAddress else { return nil }
-      return find(SymbolName(NameView(base: base, count: bytes.count)), version: version)
-    }
+    let name = name.utf8
+    return name.withContiguousStorageIfAvailable { find($0, version) }
+      ?? Array(name).withUnsafeBufferPointer {
+        find($0, version)
+      }
   }
 
-  /// The same for a name whose length and hash are known.
-  package func find(_ name: SymbolName, version: String? = nil) -> Address? {
+  /// The same for a name that was measured and hashed beforehand, in its default version. Takes no lock and
+  /// allocates nothing.
+  public func address(of name: SymbolName) -> Address? {
+    var position = 0
+    let address = scope.table.addressUnfiltered(name, &position)
+    if address == ScopeTable.undecided { return findUncommon(name) }
+    return address == 0 ? nil : Address(address)
+  }
+
+  @inline(__always)
+  private func find(_ bytes: UnsafeBufferPointer<UInt8>, _ version: String?) -> Address? {
+    guard let base = bytes.baseAddress else { return nil }
+    let name = SymbolName(NameView(base: base, count: bytes.count))
+    guard let version else { return address(of: name) }
+    return find(name, version: version)
+  }
+
+  @inline(never)
+  private func findUncommon(_ name: SymbolName) -> Address? {
     var request = LookupRequest(name)
     request.takesNewest = true
-    guard let version else {
-      return group.localScope.find(request).flatMap { Image.address(of: $0) }
-    }
+    return find(request)
+  }
+
+  private func find(_ name: SymbolName, version: String) -> Address? {
     var copy = version
     return copy.withUTF8 { bytes -> Address? in
       guard let base = bytes.baseAddress else { return nil }
       let view = NameView(base: base, count: bytes.count)
       let hash = SymbolName(base: base, count: bytes.count, hash: 0).sysvHash
+      var request = LookupRequest(name)
+      request.takesNewest = true
       request.version = SymbolVersion(
         name: view.base, count: UInt32(view.count), hash: hash, isExact: true, isDefined: false)
-      return group.localScope.find(request).flatMap { Image.address(of: $0) }
+      return find(request)
     }
+  }
+
+  private func find(_ request: LookupRequest) -> Address? {
+    scope.find(request).flatMap { Image.address(of: $0) }
   }
 
   static func address(of found: FoundSymbol) -> Address? {
     switch found.symbol.type {
     case UInt8(STT_GNU_IFUNC):
-      return Address(found.provider.resolved(found.address, by: LinkedCode.resolve))
+      return found.provider.resolved(found.address, by: LinkedCode.resolve).map { Address($0) }
     case UInt8(STT_TLS):
       return found.provider.threadStorage.address(offset: found.symbol.st_value)
     default: return Address(found.address)
@@ -97,29 +160,13 @@ public final class Image: Sendable {
   }
 
   /// What the image defines for others, in the order of its hash table.
-  public var exports: [Export] {
-    var found: [Export] = []
-    let lookup = mapped.provider.lookup
-    lookup.forEachExported { index, symbol in
-      guard let text = lookup.name(of: symbol), symbol.visibility != UInt8(STV_HIDDEN) else {
-        return
-      }
-      let version = lookup.version(of: index)
-      found.append(
-        Export(
-          name: text.string, version: version?.text ?? "",
-          isDefaultVersion: !lookup.isHidden(index),
-          address: Address(mapped.provider.address(of: symbol)), size: symbol.st_size,
-          type: symbol.type, isWeak: symbol.isWeakBinding))
-    }
-    return found
-  }
+  public var exports: [Export] { provider.exports }
 
   /// The symbol an address of this image belongs to, and the distance from its start (Linux: `dladdr`);
   /// nil when no symbol holds it.
   public func symbol(at address: Address) -> (name: String, offset: UInt64)? {
     guard range.contains(address) else { return nil }
-    return mapped.provider.symbol(at: address)
+    return provider.symbol(at: address)
   }
 }
 
@@ -143,18 +190,22 @@ public struct Symbol<Value>: Sendable {
 }
 
 extension SymbolProvider {
-  /// The symbol an address belongs to: the nearest one at or below it that is not over before it.
-  package func symbol(at address: Address) -> (name: String, offset: UInt64)? {
-    var best: Elf64_Sym?
-    let wanted = address.value &- bias
-    lookup.forEachExported { _, symbol in
-      guard symbol.st_shndx != 0xFFF1, symbol.type != UInt8(STT_TLS), symbol.st_value <= wanted,
-        symbol.st_size == 0 || wanted - symbol.st_value < symbol.st_size
-      else { return }
-      if best.map({ $0.st_value < symbol.st_value }) ?? true { best = symbol }
+  /// What it defines for others, in the order of its hash table.
+  package var exports: [Image.Export] {
+    var found: [Image.Export] = []
+    lookup.forEachExported { index, symbol in
+      guard let text = lookup.name(of: symbol), symbol.visibility != UInt8(STV_HIDDEN) else {
+        return
+      }
+      let version = lookup.version(of: index)
+      found.append(
+        Image.Export(
+          name: text.string, version: version?.text ?? "",
+          isDefaultVersion: !lookup.isHidden(index),
+          address: Address(address(of: symbol)), size: symbol.st_size,
+          type: symbol.type, isWeak: symbol.isWeakBinding))
     }
-    guard let best, let text = lookup.name(of: best) else { return nil }
-    return (text.string, wanted - best.st_value)
+    return found
   }
 }
 

@@ -22,6 +22,8 @@ package final class ImageGroup: @unchecked Sendable {
   private var started: [Int] = []
   private let finishing = Mutex<Bool>(false)
   package private(set) var relocationCount = 0
+  /// Words that were left alone because resolvers do not run.
+  package private(set) var unresolvedIndirectCount = 0
 
   package init(arguments: ArgumentVector?) { self.arguments = arguments }
 
@@ -54,11 +56,11 @@ package final class ImageGroup: @unchecked Sendable {
   /// - Parameter global: scopes that are searched before the group's own.
   /// - Throws: `LinkError`; what is missing is reported for all images at once.
   package func relocate(global: [Scope], local: Scope) throws(LinkError) {
+    Introspection.isReady
     localScope = local
-    for image in images {
-      try image.makeThreadStorage()
-      image.scopes = global + [local]
-    }
+    for image in images { image.scopes = global + [local] }
+    for image in images { image.announceFixedOffsets() }
+    for image in images { try image.makeThreadStorage() }
     var missing = MissingReferences()
     // Those that others need first, as ld.so: their IFUNCs can then be asked.
     for index in dependencyOrder() {
@@ -75,10 +77,24 @@ package final class ImageGroup: @unchecked Sendable {
   }
 
   /// Asks the resolvers of IFUNCs: everything they may use is in place.
+  ///
+  /// - Throws: `LinkError.unsupported` for a resolver in text that is still being relocated.
   package func resolveIndirect() throws(LinkError) {
     for image in images { image.provider.isRelocated = true }
     for reference in indirect {
-      let chosen = reference.provider.resolved(reference.resolver, by: LinkedCode.resolve)
+      // Code that was written to cannot run before it is sealed, and sealed data cannot be written.
+      if reference.provider.entries.relocatesText, reference.provider.runsResolvers {
+        throw LinkError(
+          file: reference.image.name,
+          .unsupported(
+            what: "IFUNCs together with text relocations", help: "compile everything with -fPIC"))
+      }
+      guard
+        let chosen = reference.provider.resolved(reference.resolver, by: LinkedCode.resolve)
+      else {
+        unresolvedIndirectCount += 1
+        continue
+      }
       var writer = ImageWriter(reference.image)
       guard writer.write(chosen &+ reference.addend, at: reference.place) else {
         throw LinkError(
@@ -104,12 +120,14 @@ package final class ImageGroup: @unchecked Sendable {
       try image.checkInitialisers()
       try image.registerUnwindTable()
       try image.initialiseThreads()
+      image.liveRecord = LiveRecord(image)
     }
     LiveImages.add(self)
   }
 
   /// Runs initialisers, those of dependencies first.
   package func start() {
+    images.first?.runPreinitialisers(arguments)
     for index in dependencyOrder() {
       started.append(index)
       images[index].runInitialisers(arguments)
@@ -132,49 +150,61 @@ package final class ImageGroup: @unchecked Sendable {
 
   /// Runs finalisers, in the opposite order; once.
   package func finish() {
-    let isFirst = finishing.withLock { done in
+    for index in unfinished().reversed() { images[index].runFinalisers() }
+  }
+
+  /// The images whose finalisers have not run; nobody else gets them then.
+  private func unfinished() -> [Int] {
+    finishing.withLock { done in
       defer { done = true }
-      return !done
+      return done ? [] : started
     }
-    guard isFirst else { return }
-    for index in started.reversed() { images[index].runFinalisers() }
   }
 
   deinit {
     LiveImages.remove(self)
-    finish()
-    // A thread that still owes a destructor to an image keeps all of it.
-    let kept = KeptImages(images, dependencies, holds)
+    // A thread that still owes a destructor to an image keeps all of it: finalisers come after.
+    let kept = KeptImages(images, dependencies, holds, unfinished())
     for image in images { image.handOver(to: kept) }
   }
 
+  /// What is left of a group that was let go; dropped when nobody is inside any more.
   private final class KeptImages {
-    let images: [MappedImage]
-    let dependencies: [ImageGroup]
-    let holds: [HostHandle]
+    private let images: [MappedImage]
+    private let dependencies: [ImageGroup]
+    private let holds: [HostHandle]
+    private let unfinished: [Int]
 
-    init(_ images: [MappedImage], _ dependencies: [ImageGroup], _ holds: [HostHandle]) {
+    init(
+      _ images: [MappedImage], _ dependencies: [ImageGroup], _ holds: [HostHandle],
+      _ unfinished: [Int]
+    ) {
       self.images = images
       self.dependencies = dependencies
       self.holds = holds
+      self.unfinished = unfinished
     }
+
+    deinit { for index in unfinished.reversed() { images[index].runFinalisers() } }
   }
 
-  /// Images so that each comes after those it needs; in a circle, as found.
+  /// Images so that each comes after those it needs; where that leaves a choice, and in a circle, as
+  /// glibc 2.35 and later: depth-first from the last one found, the one that was asked for at the end.
   private func dependencyOrder() -> [Int] {
     if images.count == 1 { return [0] }
     var order: [Int] = []
-    var state = [UInt8](repeating: 0, count: images.count)
+    var isSeen = [Bool](repeating: false, count: images.count)
+    isSeen[0] = true
     var stack: [(image: Int, next: Int)] = []
-    for root in images.indices where state[root] == 0 {
-      state[root] = 1
+    for root in images.indices.reversed() where !isSeen[root] {
+      isSeen[root] = true
       stack.append((root, 0))
       while let top = stack.last {
         if top.next < edges[top.image].count {
           stack[stack.count - 1].next += 1
           let needed = edges[top.image][top.next]
-          if state[needed] == 0 {
-            state[needed] = 1
+          if !isSeen[needed] {
+            isSeen[needed] = true
             stack.append((needed, 0))
           }
         } else {
@@ -183,6 +213,7 @@ package final class ImageGroup: @unchecked Sendable {
         }
       }
     }
+    order.append(0)
     return order
   }
 }

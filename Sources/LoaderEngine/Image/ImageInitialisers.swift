@@ -1,4 +1,4 @@
-// Initialisers and finalisers of an image, in ld.so's order: DT_INIT, then DT_INIT_ARRAY upwards; DT_FINI_ARRAY
+// Initialisers and finalisers of an image, in ld.so's order: DT_PREINIT_ARRAY of an executable, DT_INIT, then DT_INIT_ARRAY upwards; DT_FINI_ARRAY
 // downwards, then DT_FINI. Words of 0 and -1 are skipped. gABI, “Initialization and Termination Functions”.
 
 extension MappedImage {
@@ -16,6 +16,7 @@ extension MappedImage {
     try check(provider.entries.initialiser, "DT_INIT")
     try check(provider.entries.finaliser, "DT_FINI")
     for (table, what) in [
+      (provider.entries.preinitialisers, "DT_PREINIT_ARRAY"),
       (provider.entries.initialisers, "DT_INIT_ARRAY"),
       (provider.entries.finalisers, "DT_FINI_ARRAY"),
     ] where !table.isEmpty {
@@ -50,6 +51,14 @@ extension MappedImage {
       if word != 0, word != UInt64.max { found.append(Address(word)) }
     }
     return found
+  }
+
+  /// gABI: DT_PREINIT_ARRAY, of an executable, before all other initialisers.
+  func runPreinitialisers(_ arguments: ArgumentVector?) {
+    guard isExecutable else { return }
+    for function in functions(provider.entries.preinitialisers) {
+      LinkedCode.initialise(function, arguments ?? ArgumentVector.ofProcess)
+    }
   }
 
   func runInitialisers(_ arguments: ArgumentVector?) {

@@ -9,15 +9,18 @@ final class StaticThreadBlock: @unchecked Sendable {
   let storage: StaticTLS
   /// Offset from the thread pointer, modulo 2^64.
   let threadOffset: UInt64
+  private let start: UInt64
   private let size: UInt64
 
-  init(size: UInt64, alignment: UInt64) throws(LinkError) {
+  /// - Parameter skew: where the block starts, modulo the alignment.
+  init(size: UInt64, alignment: UInt64, skew: UInt64) throws(LinkError) {
     storage = StaticThreadBlock.shared
-    self.size = size
-    threadOffset = try storage.allocate(size, alignment: alignment)
+    self.size = size + skew
+    start = try storage.allocate(self.size, alignment: alignment)
+    threadOffset = start &+ skew
   }
 
-  deinit { storage.release(threadOffset, size) }
+  deinit { storage.release(start, size) }
 }
 
 extension MappedImage {
@@ -28,7 +31,8 @@ extension MappedImage {
   package func makeThreadStorage(fixedIfPossible: Bool = false) throws(LinkError) {
     guard threadModule == nil, threadBlock == nil else { return }
     guard let template = headers.threadTemplate else { return }
-    let mustBeFixed = provider.entries.hasStaticTLS || usesFixedOffsets
+    let mustBeFixed =
+      provider.entries.hasStaticTLS || provider.isReachedByFixedOffset || usesFixedOffsets
     if let block = try block(for: template, mustBeFixed, fixedIfPossible) {
       threadBlock = block
       if let module = block.storage.module {
@@ -53,7 +57,9 @@ extension MappedImage {
   ) throws(LinkError) -> StaticThreadBlock? {
     guard mustBeFixed || fixedIfPossible else { return nil }
     do {
-      return try StaticThreadBlock(size: template.size, alignment: template.alignment)
+      return try StaticThreadBlock(
+        size: template.size, alignment: template.alignment,
+        skew: template.address & (template.alignment - 1))
     } catch {
       guard mustBeFixed else { return nil }
       throw LinkError(file: name, error.reason)
@@ -71,18 +77,35 @@ extension MappedImage {
 
   /// Whether a relocation asks for an offset from the thread pointer of a variable of its own.
   private var usesFixedOffsets: Bool {
+    var found = false
+    forEachFixedOffset { symbol in
+      found =
+        found || symbol == 0 || provider.lookup.symbol(symbol).map { $0.st_shndx != 0 } ?? false
+    }
+    return found
+  }
+
+  /// Tells other images of the group that this one reaches their variables by a fixed offset from the
+  /// thread pointer, before they are given storage.
+  func announceFixedOffsets() {
+    // Linkers mark whoever has such code (gABI: DF_STATIC_TLS).
+    guard provider.entries.hasStaticTLS else { return }
+    forEachFixedOffset { symbol in
+      guard let owner = definition(ofThreadLocal: symbol)?.provider, owner !== provider else {
+        return
+      }
+      owner.isReachedByFixedOffset = true
+    }
+  }
+
+  private func forEachFixedOffset(_ body: (UInt32) -> Void) {
     for table in [provider.entries.relocations, provider.entries.jumpSlots] where !table.isEmpty {
       guard let start = provider.view.pointer(table.address, table.size) else { continue }
       for index in 0..<Int(table.size / 24) {
         let entry = (start + index * 24).loadUnaligned(as: Elf64_Rela.self)
-        guard entry.type == X86_64.Dynamic.threadOffset else { continue }
-        if entry.symbol == 0 { return true }
-        if let symbol = provider.lookup.symbol(UInt32(entry.symbol)), symbol.st_shndx != 0 {
-          return true
-        }
+        if entry.type == X86_64.Dynamic.threadOffset { body(UInt32(entry.symbol)) }
       }
     }
-    return false
   }
 
   /// Gives all threads the first bytes of variables at fixed offsets, after relocation.
@@ -91,9 +114,12 @@ extension MappedImage {
       let start = address(template.address).pointer
     else { return }
     do {
-      try block.storage.initialise(
-        block.threadOffset,
-        UnsafeRawBufferPointer(start: start, count: Int(template.fileSize)))
+      // All of it: what another image left behind the first bytes becomes zero.
+      try block.storage.initialise([
+        StaticTLS.Piece(
+          offset: block.threadOffset, size: template.size,
+          bytes: UnsafeRawBufferPointer(start: start, count: Int(template.fileSize)))
+      ])
     } catch {
       throw LinkError(file: name, error.reason)
     }

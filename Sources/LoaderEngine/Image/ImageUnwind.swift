@@ -1,7 +1,9 @@
 // An image's unwind table becomes known to the unwinder: exceptions pass through its frames, backtrace() sees
 // them. The table is found by `.eh_frame_hdr` and proven before it is handed over, because libgcc believes
-// every byte of it. LSB 5.0, “Exception Frames”.
+// every byte of it. One without an end mark (linked without crtend.o) is copied behind one.
+// LSB 5.0, “Exception Frames”.
 internal import CLoaderSupport
+internal import Glibc
 
 extension MappedImage {
   /// Registers the unwind table, after relocation. An image without one can be run, not thrown through.
@@ -12,15 +14,23 @@ extension MappedImage {
     guard let tail = provider.view.tail(start) else {
       throw refuse(start, "lies outside the loaded segments")
     }
-    var table = UnwindTable(
-      UnsafeRawBufferPointer(start: tail.pointer, count: Int(tail.count)), at: address(start),
-      text: mapping.range)
+    let bytes = UnsafeRawBufferPointer(start: tail.pointer, count: Int(tail.count))
+    var table = UnwindTable(bytes, at: address(start), text: mapping.range)
+    let end = unmarkedEnd(header, start, bytes)
     do throws(UnwindTable.Defect) {
-      try table.validate()
+      try table.validate(upTo: end)
     } catch {
       throw refuse(start &+ UInt64(error.offset), error.detail)
     }
-    unwindRegistration = UnwindRegistration(address(start))
+    guard let end else {
+      unwindRegistration = UnwindRegistration(address(start))
+      return
+    }
+    let copy = NearbyPages(end + 4, near: mapping.range)
+    if let copy, let moved = table.terminated(count: end, at: copy.start), copy.fill(moved) {
+      unwindRegistration = UnwindRegistration(copy.start)
+      unwindCopy = copy
+    }
   }
 
   private func refuse(_ at: UInt64, _ detail: String) -> LinkError {
@@ -37,4 +47,66 @@ extension MappedImage {
     let distance = bytes.loadUnaligned(fromByteOffset: 4, as: Int32.self)
     return header.lowerBound &+ 4 &+ UInt64(bitPattern: Int64(distance))
   }
+
+  /// Where a table ends that has no end mark behind its last record: known from the header's sorted list of
+  /// all FDEs. nil: it has one, or the header has no list.
+  private func unmarkedEnd(
+    _ header: Range<UInt64>, _ start: UInt64, _ table: UnsafeRawBufferPointer
+  )
+    -> Int?
+  {
+    guard let list = provider.view.pointer(header.lowerBound, 12), header.count >= 12,
+      list.load(fromByteOffset: 2, as: UInt8.self) == 0x03,
+      list.load(fromByteOffset: 3, as: UInt8.self) == 0x3B
+    else { return nil }
+    let count = UInt64(list.loadUnaligned(fromByteOffset: 8, as: UInt32.self))
+    guard count > 0, let rows = provider.view.pointer(header.lowerBound &+ 12, count * 8) else {
+      return nil
+    }
+    var last = Int32.min
+    for row in 0..<Int(count) {
+      last = max(last, rows.loadUnaligned(fromByteOffset: row * 8 + 4, as: Int32.self))
+    }
+    let record = header.lowerBound &+ UInt64(bitPattern: Int64(last)) &- start
+    guard record < UInt64(table.count), UInt64(table.count) - record >= 4 else { return nil }
+    let length = UInt64(table.loadUnaligned(fromByteOffset: Int(record), as: UInt32.self))
+    let end = record + 4 + length
+    guard end <= UInt64(table.count), end < 1 << 31 else { return nil }
+    // An end mark may be further on: records without functions follow the last one, rarely.
+    if end + 4 <= UInt64(table.count),
+      table.loadUnaligned(fromByteOffset: Int(end), as: UInt32.self) == 0
+    {
+      return nil
+    }
+    return Int(end)
+  }
+}
+
+/// Pages as near to an image as the kernel grants; unmapped when dropped.
+final class NearbyPages: @unchecked Sendable {
+  let start: Address
+  private let size: Int
+
+  init?(_ size: Int, near range: AddressRange) {
+    let size = (size + 4095) & ~4095
+    guard
+      let got = mmap(
+        UnsafeMutableRawPointer(bitPattern: UInt(range.end.value)), size, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), got != MAP_FAILED
+    else { return nil }
+    self.size = size
+    start = Address(UnsafeRawPointer(got))
+  }
+
+  /// Writes the pages and makes them read-only.
+  func fill(_ bytes: [UInt8]) -> Bool {
+    guard bytes.count <= size, let place = UnsafeMutableRawPointer(bitPattern: UInt(start.value))
+    else { return false }
+    bytes.withUnsafeBytes { source in
+      if let from = source.baseAddress { place.copyMemory(from: from, byteCount: source.count) }
+    }
+    return mprotect(place, size, PROT_READ) == 0
+  }
+
+  deinit { munmap(UnsafeMutableRawPointer(bitPattern: UInt(start.value)), size) }
 }

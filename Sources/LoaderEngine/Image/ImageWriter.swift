@@ -50,6 +50,12 @@ package struct ImageWriter {
     return nil
   }
 
+  /// The part that was written last: the virtual address of its first byte, its size, and where it is.
+  @inline(__always)
+  var window: (start: UInt64, size: UInt64, place: UnsafeMutableRawPointer) {
+    (base &+ current.offset, current.size, current.place)
+  }
+
   /// Writes 64 bits at a virtual address; false when it is not writable.
   @inline(__always)
   mutating func write(_ value: UInt64, at address: UInt64) -> Bool {

@@ -17,11 +17,23 @@ package enum Interposition {
       ("__cxa_thread_atexit_impl", ThreadExitLedger.register),
       ("__cxa_thread_atexit", ThreadExitLedger.register),
     ]
-    return names.compactMap { name, replacement in
+    var found = names.compactMap { name, replacement in
       dlsym(nil, name).map {
         Entry(original: UInt64(UInt(bitPattern: $0)), replacement: replacement.value)
       }
     }
+    var name: UnsafePointer<CChar>?
+    var function: UnsafeRawPointer?
+    var index = 0
+    while hl_replacement(index, &name, &function) != 0 {
+      if let name, let function, let original = dlsym(nil, name) {
+        found.append(
+          Entry(
+            original: UInt64(UInt(bitPattern: original)), replacement: Address(function).value))
+      }
+      index += 1
+    }
+    return found
   }()
 
   /// What code in our images gets for a function of the process.

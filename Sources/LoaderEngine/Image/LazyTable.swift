@@ -39,8 +39,15 @@ final class LazyTable: @unchecked Sendable {
 
   /// Whether a slot can still be written when the image is sealed.
   static func staysWritable(_ place: UInt64, in image: MappedImage) -> Bool {
-    let offset = place &- image.headers.base
-    let sealed = image.headers.readOnlyAfterRelocation
+    staysWritable(place, from: image.headers.base, image.headers.readOnlyAfterRelocation)
+  }
+
+  /// - Parameters:
+  ///   - base: virtual address of the image's first page.
+  ///   - sealed: what becomes read-only, from there.
+  @inline(__always)
+  static func staysWritable(_ place: UInt64, from base: UInt64, _ sealed: Range<UInt64>) -> Bool {
+    let offset = place &- base
     return offset &+ 8 <= sealed.lowerBound || offset >= sealed.upperBound
   }
 
@@ -55,7 +62,7 @@ final class LazyTable: @unchecked Sendable {
         bitPattern: UInt(image.address(entry.r_offset).value))
     else { return hopeless(nil, "jump slot \(index)") }
     let found = try? image.bind(UInt32(entry.symbol), isForCall: true, isLazy: true)
-    guard let found, found.address != 0 else {
+    guard let found, found.address != 0, !found.isUnresolvedIndirect else {
       return hopeless(entry, image.symbolName(entry))
     }
     if found.address == ThreadExitLedger.register.value { try? image.noteThreadExits() }

@@ -4,19 +4,22 @@ internal import Synchronization
 
 /// All live image groups of the process.
 package enum LiveImages {
+  private struct Entry {
+    var identity: ObjectIdentifier
+    // A group that is going cannot be held any more: nobody gets it from here.
+    weak var group: ImageGroup?
+  }
+
   private struct State {
-    // Unowned: a group takes itself out when it goes.
-    var groups: [Unmanaged<ImageGroup>] = []
+    var entries: [Entry] = []
     var isWatchingExit = false
   }
 
-  // Sound: entries are alive while they are listed; a group leaves the list before it goes.
-  private nonisolated(unsafe) static var state = State()
-  private static let lock = Mutex<Void>(())
+  private static let state = Mutex(State())
 
   static func add(_ group: ImageGroup) {
-    lock.withLock { _ in
-      state.groups.append(Unmanaged.passUnretained(group))
+    state.withLock { state in
+      state.entries.append(Entry(identity: ObjectIdentifier(group), group: group))
       guard !state.isWatchingExit else { return }
       state.isWatchingExit = true
       LinkedCode.atExit { finishAll() }
@@ -24,45 +27,43 @@ package enum LiveImages {
   }
 
   static func remove(_ group: ImageGroup) {
-    lock.withLock { _ in
-      state.groups.removeAll { $0.toOpaque() == Unmanaged.passUnretained(group).toOpaque() }
-    }
+    let identity = ObjectIdentifier(group)
+    state.withLock { state in state.entries.removeAll { $0.identity == identity } }
+  }
+
+  // Held by the caller, so that the last reference is never dropped with the lock held.
+  private static var groups: [ImageGroup] {
+    state.withLock { state in state.entries.compactMap(\.group) }
   }
 
   /// Gives a group the place in the order of finalisers that another has.
   static func move(_ group: ImageGroup, behind other: ImageGroup) {
-    lock.withLock { _ in
-      let own = Unmanaged.passUnretained(group)
-      state.groups.removeAll { $0.toOpaque() == own.toOpaque() }
-      let place = state.groups.firstIndex {
-        $0.toOpaque() == Unmanaged.passUnretained(other).toOpaque()
-      }
-      state.groups.insert(own, at: place.map { $0 + 1 } ?? state.groups.count)
+    let (identity, place) = (ObjectIdentifier(group), ObjectIdentifier(other))
+    state.withLock { state in
+      guard let from = state.entries.firstIndex(where: { $0.identity == identity }) else { return }
+      let entry = state.entries.remove(at: from)
+      let to = state.entries.firstIndex { $0.identity == place }
+      state.entries.insert(entry, at: to.map { $0 + 1 } ?? state.entries.count)
     }
   }
 
   /// The image that an address lies in.
-  package static func image(at address: Address) -> MappedImage? {
-    lock.withLock { _ in
-      for group in state.groups {
-        for image in group._withImages where image.mapping.range.contains(address) { return image }
+  package static func image(at address: Address) -> Image? {
+    for group in groups {
+      for image in group.images where image.mapping.range.contains(address) {
+        return Image(image, of: group)
       }
-      return nil
     }
+    return nil
   }
 
   /// All images, in the order they were loaded.
-  package static var all: [MappedImage] {
-    lock.withLock { _ in state.groups.flatMap { $0._withImages } }
+  package static var all: [Image] {
+    groups.flatMap { group in group.images.map { Image($0, of: group) } }
   }
 
   /// At the end of the process: finalisers of what is still loaded, the latest first.
   private static func finishAll() {
-    let groups = lock.withLock { _ in state.groups.map { $0.takeUnretainedValue() } }
     for group in groups.reversed() { group.finish() }
   }
-}
-
-extension Unmanaged<ImageGroup> {
-  fileprivate var _withImages: [MappedImage] { takeUnretainedValue().images }
 }

@@ -17,10 +17,14 @@ package final class MappedImage: @unchecked Sendable {
   var threadModule: ThreadLocalModule?
   var threadBlock: StaticThreadBlock?
   var unwindRegistration: UnwindRegistration?
+  var unwindCopy: NearbyPages?
   var lazyTable: LazyTable?
+  var liveRecord: LiveRecord?
   var hasAdoptedThreads = false
   private var ledger: ThreadExitLedger?
   var descriptors: ThreadLocalDescriptors?
+  /// Images of other groups that have variables this one refers to (GNU: STB_GNU_UNIQUE).
+  var uniqueOwners: [AnyObject] = []
 
   /// Maps an image and opens its tables.
   ///
@@ -66,6 +70,17 @@ package final class MappedImage: @unchecked Sendable {
     provider = try SymbolProvider(
       dynamic, SegmentView(headers, mappedAt: start), name: source.name,
       bias: start.value &- headers.base, range: mapping.range, isHost: false)
+    provider.runsResolvers = options.runsResolvers
+    provider.owner = self
+    // Its linker has written offsets from the thread pointer into the code: those of the variables of
+    // the program that runs already.
+    if isExecutable, headers.threadTemplate != nil {
+      throw LinkError(
+        file: source.name,
+        .unsupported(
+          what: "thread-local variables of an executable",
+          help: "link it with -shared, or run it in a process of its own"))
+    }
     if provider.entries.relocatesText, options.textRelocations == .refused {
       throw LinkError(
         file: source.name,
@@ -75,7 +90,9 @@ package final class MappedImage: @unchecked Sendable {
 
   deinit {
     // These read the image's memory: before it goes, which is what happens last.
+    liveRecord = nil
     unwindRegistration = nil
+    unwindCopy = nil
     lazyTable = nil
     threadModule = nil
     threadBlock = nil
@@ -96,6 +113,13 @@ package final class MappedImage: @unchecked Sendable {
         .unsupported(what: "an executable", help: "load it with loadExecutable"))
     }
     let image = try MappedImage(source, headers, by: mapper, options)
+    if let soname = image.provider.soname, soname == "ld-linux-x86-64.so.2" {
+      throw LinkError(
+        file: source.name,
+        .unsupported(
+          what: "the process's own loader, of which there is one",
+          help: "adopt it with LinkContext.adopt(named:)"))
+    }
     if kind == .sharedObject, image.provider.entries.isPIE {
       throw LinkError(
         file: source.name,
@@ -149,6 +173,8 @@ package final class MappedImage: @unchecked Sendable {
   @inline(__always)
   package func address(_ virtual: UInt64) -> Address { Address(provider.bias &+ virtual) }
 
+  /// ET_EXEC or a position-independent executable.
+  package var isExecutable: Bool { headers.kind == .executable || provider.entries.isPIE }
   package var bindsLazily: Bool { options.binding == .lazy && !provider.entries.bindsNow }
 }
 
@@ -166,8 +192,14 @@ public struct ImageOptions: Sendable {
   public var binding: Binding = .now
   /// What to do with relocations in code (gABI: DT_TEXTREL).
   public var textRelocations: TextRelocations = .allowed
+  /// Whether resolvers of IFUNCs in the image are called. Where they are not, words that wait for one keep
+  /// what the file holds, and are counted (`Image.unresolvedIndirectCount`): for who wants to look at
+  /// an image without running any of it.
+  public var runsResolvers = true
   /// What sees, and may change, every relocation and binding.
   public var observer: LinkObserver?
+  /// Opens what code in the image passes to dlopen(3).
+  package var opener: (any LibraryOpener)?
   /// Decides what references mean before any scope is asked: the reload runtime's.
   package var binder: (any ReferenceBinder)?
   /// Code may be written until the image is sealed: references in it are redirected.

@@ -10,7 +10,7 @@ struct Binding {
   /// nil: an undefined weak symbol, or an address an observer gave.
   var provider: SymbolProvider?
   var symbol: Elf64_Sym
-  /// The address is that of an IFUNC's resolver, which cannot run yet.
+  /// The address is that of an IFUNC's resolver, which cannot run yet, or not at all.
   var isUnresolvedIndirect = false
 }
 
@@ -69,6 +69,16 @@ extension MappedImage {
     return binding
   }
 
+  /// The definition of a thread-local variable that symbol `index` means, before anything is bound.
+  func definition(ofThreadLocal index: UInt32) -> FoundSymbol? {
+    guard index != 0, let symbol = provider.lookup.symbol(index),
+      symbol.binding != UInt8(STB_LOCAL), let text = provider.lookup.name(of: symbol)
+    else { return nil }
+    var request = LookupRequest(SymbolName(text), version: provider.lookup.version(of: index))
+    request.isForCall = true
+    return find(request, isCopy: false)
+  }
+
   private func find(_ request: LookupRequest, isCopy: Bool) -> FoundSymbol? {
     var found: FoundSymbol?
     // gABI, DT_SYMBOLIC: the image's own symbols first.
@@ -82,7 +92,12 @@ extension MappedImage {
       found = scope.find(request, except: isCopy ? provider : nil)
     }
     if let found, found.symbol.binding == 10 {  // STB_GNU_UNIQUE
-      return UniqueSymbols.definition(for: found, request)
+      let (chosen, owner) = UniqueSymbols.definition(for: found, request)
+      // What is found through the scopes is held by them already.
+      if let owner, owner !== self, !scopes.contains(where: { $0.holds(chosen.provider) }) {
+        uniqueOwners.append(owner)
+      }
+      return chosen
     }
     return found
   }
@@ -90,14 +105,14 @@ extension MappedImage {
   private func resolve(_ found: FoundSymbol) -> Binding {
     var address = found.address
     if found.symbol.type == UInt8(STT_GNU_IFUNC), found.symbol.st_shndx != 0 {
-      guard found.provider.isRelocated else {
+      guard found.provider.isRelocated,
+        let chosen = found.provider.resolved(address, by: LinkedCode.resolve)
+      else {
         return Binding(
           address: address, provider: found.provider, symbol: found.symbol,
           isUnresolvedIndirect: true)
       }
-      if found.provider.view.isExecutable(found.symbol.st_value) {
-        address = found.provider.resolved(address, by: LinkedCode.resolve)
-      }
+      address = chosen
     }
     if found.provider.isHost { address = Interposition.replacement(of: address) }
     return Binding(address: address, provider: found.provider, symbol: found.symbol)
@@ -121,34 +136,34 @@ extension MappedImage {
   }
 }
 
-/// Symbols of which the process has one, whoever defines them (GNU: STB_GNU_UNIQUE). A library of the
+/// Symbols of which the process has one, whoever defines them (GNU: STB_GNU_UNIQUE), by name alone: ld.so
+/// lets a version decide which definition is found, not which one it stands for. A library of the
 /// process that has it wins; among ours the first that was bound. Ours never pin an image: a definition
 /// that is unmapped gives its name free.
 enum UniqueSymbols {
-  private struct Key: Hashable {
-    var name: String
-    var version: String
-  }
-
   private struct Entry {
     weak var provider: SymbolProvider?
     var index: UInt32
   }
 
-  private static let table = Mutex<[Key: Entry]>([:])
+  private static let table = Mutex<[String: Entry]>([:])
 
-  static func definition(for found: FoundSymbol, _ request: LookupRequest) -> FoundSymbol {
-    let key = Key(
-      name: request.name.view.string, version: request.version?.text ?? "")
+  /// The one definition, and what keeps it.
+  static func definition(for found: FoundSymbol, _ request: LookupRequest) -> (
+    FoundSymbol, owner: AnyObject?
+  ) {
+    let key = request.name.view.string
     return table.withLock { table in
-      if let known = table[key], let provider = known.provider,
-        let symbol = provider.lookup.symbol(known.index)
-      {
-        return FoundSymbol(provider: provider, index: known.index, symbol: symbol)
+      if let known = table[key], let provider = known.provider {
+        let owner = provider.owner
+        // An image that is about to go is no owner any more.
+        if owner != nil || provider.isHost, let symbol = provider.lookup.symbol(known.index) {
+          return (FoundSymbol(provider: provider, index: known.index, symbol: symbol), owner)
+        }
       }
-      let chosen = found.provider.isHost ? found : HostUnique.definition(request) ?? found
+      let chosen = found.provider.isHost ? found : HostUnique.definition(request.name) ?? found
       table[key] = Entry(provider: chosen.provider, index: chosen.index)
-      return chosen
+      return (chosen, chosen.provider.owner)
     }
   }
 }

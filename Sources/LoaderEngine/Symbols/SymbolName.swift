@@ -1,8 +1,10 @@
 // A name together with its hash: computed once, compared many times. The GNU hash function is the one that
 // every `.gnu.hash` table on this system is keyed by; the SysV one serves images without such a table.
 
-/// A symbol's name with its GNU hash. Borrows the bytes: they must outlive it.
-package struct SymbolName: @unchecked Sendable, BitwiseCopyable {
+/// A symbol's name with its GNU hash: for names that are asked for again and again.
+///
+/// Borrows the bytes, which must outlive it; what is made of a literal may be kept for ever.
+public struct SymbolName: @unchecked Sendable, BitwiseCopyable {
   package let base: UnsafeRawPointer
   /// Length in bytes, without a final NUL.
   package let count: Int
@@ -20,7 +22,8 @@ package struct SymbolName: @unchecked Sendable, BitwiseCopyable {
     self.init(base: name.base, count: name.count, hash: SymbolName.gnuHash(name.base, name.count))
   }
 
-  package init(_ literal: StaticString) { self.init(NameView(literal)) }
+  /// Measures and hashes a literal.
+  public init(_ literal: StaticString) { self.init(NameView(literal)) }
 
   /// A name that ends in NUL; measures and hashes it in one pass.
   @inline(__always)
@@ -38,13 +41,85 @@ package struct SymbolName: @unchecked Sendable, BitwiseCopyable {
 
   package var view: NameView { NameView(base: base, count: count) }
 
+  /// `h = h * 33 + c` for every byte, eight at a time: bytes are joined to pairs, pairs to fours, fours to
+  /// eights inside one word, whose lanes are wide enough for what is in them. 13 bytes: 12 ns one by one, 5 ns
+  /// so (J3.hit).
   @inline(__always)
   package static func gnuHash(_ base: UnsafeRawPointer, _ count: Int) -> UInt32 {
     var hash: UInt32 = 5381
-    for index in 0..<count {
-      hash = hash &* 33 &+ UInt32(base.load(fromByteOffset: index, as: UInt8.self))
+    var at = 0
+    while at &+ 8 <= count {
+      let word = (base + at).loadUnaligned(as: UInt64.self)
+      hash = hash &* power(8) &+ joined(word)
+      at &+= 8
     }
-    return hash
+    let rest = count &- at
+    // Zeroes in front add nothing.
+    return hash &* power(rest) &+ joined(tail(base + at, rest) &<< UInt64(64 &- rest &* 8))
+  }
+
+  /// Fewer than eight bytes, the first being the lowest. Not by one wide load that overlaps what was read: the
+  /// bytes of a short `String` have just been stored, and a load from two stores waits for both.
+  @inline(__always)
+  private static func tail(_ base: UnsafeRawPointer, _ count: Int) -> UInt64 {
+    var word: UInt64 = 0
+    var at = 0
+    if count & 4 != 0 {
+      word = UInt64(base.loadUnaligned(as: UInt32.self))
+      at = 4
+    }
+    if count & 2 != 0 {
+      word |= UInt64((base + at).loadUnaligned(as: UInt16.self)) &<< UInt64(at &* 8)
+      at &+= 2
+    }
+    if count & 1 != 0 { word |= UInt64((base + at).load(as: UInt8.self)) &<< UInt64(at &* 8) }
+    return word
+  }
+
+  /// What eight bytes add, the first being the lowest.
+  @inline(__always)
+  private static func joined(_ word: UInt64) -> UInt32 {
+    let pairs =
+      (word & 0x00FF_00FF_00FF_00FF) &* 33 &+ (word >> 8 & 0x00FF_00FF_00FF_00FF)
+    let fours =
+      (pairs & 0x0000_FFFF_0000_FFFF) &* 1089 &+ (pairs >> 16 & 0x0000_FFFF_0000_FFFF)
+    return UInt32(truncatingIfNeeded: fours) &* 1_185_921
+      &+ UInt32(truncatingIfNeeded: fours >> 32)
+  }
+
+  /// 33 to the power of 0 … 8, modulo 2^32.
+  @inline(__always)
+  private static func power(_ exponent: Int) -> UInt32 {
+    var result: UInt32 = exponent & 1 != 0 ? 33 : 1
+    if exponent & 2 != 0 { result = result &* 1089 }
+    if exponent & 4 != 0 { result = result &* 1_185_921 }
+    if exponent & 8 != 0 { result = result &* 1_954_312_449 }
+    return result
+  }
+
+  /// Whether `count` bytes are the same, both readable.
+  @inline(__always)
+  package static func isEqual(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ count: Int)
+    -> Bool
+  {
+    var at = 0
+    while at &+ 8 <= count {
+      let word = (left + at).loadUnaligned(as: UInt64.self)
+      if word != (right + at).loadUnaligned(as: UInt64.self) { return false }
+      at &+= 8
+    }
+    if count & 4 != 0 {
+      let word = (left + at).loadUnaligned(as: UInt32.self)
+      if word != (right + at).loadUnaligned(as: UInt32.self) { return false }
+      at &+= 4
+    }
+    if count & 2 != 0 {
+      let word = (left + at).loadUnaligned(as: UInt16.self)
+      if word != (right + at).loadUnaligned(as: UInt16.self) { return false }
+      at &+= 2
+    }
+    return count & 1 == 0
+      || (left + at).load(as: UInt8.self) == (right + at).load(as: UInt8.self)
   }
 
   /// gABI, “Hash Table”.

@@ -30,9 +30,18 @@ package final class SymbolProvider: @unchecked Sendable {
   package let isHost: Bool
   // Sound: set while the image is in the making, by the thread that makes it.
   package var threadStorage: ThreadStorage = .none
+  /// Another image's code has its variables at a fixed offset from the thread pointer.
+  package var isReachedByFixedOffset = false
   /// Whether its own relocations are done: an IFUNC's resolver may run.
   package var isRelocated: Bool
+  /// ELF: DT_SONAME. Readable as long as this, also when the process has unloaded the image.
+  package let soname: NameView?
+  /// What keeps the image mapped, of one that we have loaded.
+  package weak var owner: AnyObject?
+  /// Whether IFUNCs' resolvers of this image are called at all.
+  package var runsResolvers = true
   private let copies: [UnsafeMutableRawPointer]
+  private let byAddress = Mutex<SymbolIndex?>(nil)
   private let indirect = Mutex<[UInt64: UInt64]>([:])
 
   /// Opens the tables of an image in memory.
@@ -81,6 +90,14 @@ package final class SymbolProvider: @unchecked Sendable {
       for copy in copies { copy.deallocate() }
       throw error
     }
+    var soname = entries.soname.flatMap { [lookup] in lookup.strings.name(at: $0) }
+    if isHost, let text = soname {
+      let copy = UnsafeMutableRawPointer.allocate(byteCount: text.count + 1, alignment: 1)
+      copy.copyMemory(from: text.base, byteCount: text.count + 1)
+      copies.append(copy)
+      soname = NameView(base: UnsafeRawPointer(copy), count: text.count)
+    }
+    self.soname = soname
     self.name = name
     self.bias = bias
     self.range = range
@@ -97,8 +114,6 @@ package final class SymbolProvider: @unchecked Sendable {
     offset.flatMap { lookup.strings.name(at: $0) }
   }
 
-  /// ELF: DT_SONAME.
-  package var soname: NameView? { string(entries.soname) }
   package var runpath: NameView? { string(entries.runpath) }
   package var rpath: NameView? { string(entries.rpath) }
 
@@ -128,8 +143,56 @@ package final class SymbolProvider: @unchecked Sendable {
     }
   }
 
+  /// The symbol an address belongs to.
+  package func definition(at address: Address) -> FoundSymbol? {
+    let index = byAddress.withLock { known -> SymbolIndex in
+      if let known { return known }
+      let made = SymbolIndex(lookup)
+      known = made
+      return made
+    }
+    guard let found = index.find(address.value &- bias, in: lookup),
+      let symbol = lookup.symbol(found)
+    else { return nil }
+    return FoundSymbol(provider: self, index: found, symbol: symbol)
+  }
+
+  /// The same as dladdr(3) answers: a symbol without a size holds its first byte only. For signal handlers
+  /// too: allocates nothing, and waits for nobody who makes the index.
+  package func definitionForLoader(at address: Address) -> FoundSymbol? {
+    let wanted = address.value &- bias
+    if let index = byAddress.withLockIfAvailable({ $0 }) ?? nil {
+      return index.find(wanted, in: lookup, emptyHoldsRest: false).flatMap { found in
+        lookup.symbol(found).map { FoundSymbol(provider: self, index: found, symbol: $0) }
+      }
+    }
+    var best: FoundSymbol?
+    lookup.forEachExported { index, symbol in
+      guard symbol.st_shndx != 0xFFF1, symbol.type != UInt8(STT_TLS), symbol.st_value <= wanted,
+        wanted - symbol.st_value < max(symbol.st_size, 1),
+        best.map({ $0.symbol.st_value < symbol.st_value }) ?? true
+      else { return }
+      best = FoundSymbol(provider: self, index: index, symbol: symbol)
+    }
+    return best
+  }
+
+  /// Its name, and the distance from its start.
+  package func symbol(at address: Address) -> (name: String, offset: UInt64)? {
+    guard let found = definition(at: address), let text = lookup.name(of: found.symbol) else {
+      return nil
+    }
+    return (text.string, address.value &- found.address)
+  }
+
+  /// Whether a run-time address is code of this image.
+  package func isCode(_ address: UInt64) -> Bool { view.isExecutable(address &- bias) }
+
   /// What an IFUNC's resolver chose, asked once. The resolver runs on the calling thread.
-  package func resolved(_ resolver: UInt64, by call: (Address) -> Address) -> UInt64 {
+  ///
+  /// - Returns: nil when it is no code of this image, or must not run.
+  package func resolved(_ resolver: UInt64, by call: (Address) -> Address) -> UInt64? {
+    guard runsResolvers, isCode(resolver) else { return nil }
     if let known = indirect.withLock({ $0[resolver] }) { return known }
     let chosen = call(Address(resolver)).value
     indirect.withLock { $0[resolver] = chosen }

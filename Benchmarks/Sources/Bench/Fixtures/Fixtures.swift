@@ -48,8 +48,11 @@ struct Fixtures {
     return try sources.map { try object($0.name) }
   }
 
-  private func object(_ name: String) throws -> Object {
-    let path = "\(folder)/\(name).o"
+  private func object(_ name: String) throws -> Object { try file(name + ".o") }
+
+  /// A file of the folder.
+  func file(_ name: String) throws -> Object {
+    let path = "\(folder)/\(name)"
     return Object(path: path, bytes: try Self.contents(of: path))
   }
 
@@ -97,7 +100,7 @@ struct Fixtures {
   }
 }
 
-/// An object as a file and as bytes.
+/// An object or a library as a file and as bytes.
 struct Object {
   var path: String
   var bytes: [UInt8]

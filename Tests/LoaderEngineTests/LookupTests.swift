@@ -1,0 +1,85 @@
+// The fast ways of looking symbols up say what the plain ones say: hashes against the definition, filters and
+// tables against one image after the other.
+import Testing
+
+@testable import LoaderEngine
+
+@Suite("Symbol lookup")
+struct LookupTests {
+  /// Random bytes of a length.
+  private static func bytes(_ count: Int, _ random: inout SystemRandomNumberGenerator) -> [UInt8] {
+    (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
+  }
+
+  @Test("A hash is the one of the definition, whatever the length", arguments: 0...40)
+  func hash(_ count: Int) {
+    var random = SystemRandomNumberGenerator()
+    for _ in 0..<50 {
+      let bytes = Self.bytes(count, &random)
+      let expected = bytes.reduce(5381 as UInt32) { $0 &* 33 &+ UInt32($1) }
+      bytes.withUnsafeBytes { buffer in
+        guard let base = buffer.baseAddress else { return }
+        #expect(SymbolName.gnuHash(base, count) == expected, "\(bytes)")
+      }
+    }
+  }
+
+  @Test("Names that differ in one bit are different", arguments: 1...40)
+  func comparison(_ count: Int) {
+    var random = SystemRandomNumberGenerator()
+    let bytes = Self.bytes(count, &random)
+    #expect(Self.isEqual(bytes, bytes))
+    for index in bytes.indices {
+      var other = bytes
+      other[index] ^= UInt8(1 << Int.random(in: 0..<8, using: &random))
+      #expect(!Self.isEqual(bytes, other), "\(bytes), byte \(index)")
+    }
+  }
+
+  private static func isEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+    left.withUnsafeBytes { left in
+      right.withUnsafeBytes { right in
+        guard let first = left.baseAddress, let second = right.baseAddress else { return false }
+        return SymbolName.isEqual(first, second, left.count)
+      }
+    }
+  }
+
+  @Test("Every name of the process is found where asking one library after the other finds it")
+  func process() {
+    let scope = HostImages.current().global
+    var asked = 0
+    var decided = 0
+    for provider in scope.providers {
+      provider.lookup.forEachExported { index, symbol in
+        guard let text = provider.lookup.name(of: symbol) else { return }
+        var request = LookupRequest(SymbolName(text))
+        request.takesNewest = true
+        let expected = scope.providers.first { $0.lookup.find(request) != 0 }
+        let found = scope.find(request)
+        #expect(found?.provider === expected, "\(text.string)")
+        var position = 0
+        let address = scope.table.address(request.name, &position)
+        if address != ScopeTable.undecided {
+          #expect(address == found?.address ?? 0, "\(text.string)")
+          decided += 1
+        }
+        asked += 1
+      }
+    }
+    #expect(asked > 1000 && decided > 100, "\(asked) names, \(decided) decided")
+  }
+
+  @Test("A name that nobody has is found nowhere")
+  func absent() {
+    let scope = HostImages.current().global
+    for number in 0..<10_000 {
+      var name = "nobody_has_\(number)"
+      name.withUTF8 { bytes in
+        guard let base = bytes.baseAddress else { return }
+        let request = LookupRequest(SymbolName(NameView(base: base, count: bytes.count)))
+        #expect(scope.find(request) == nil)
+      }
+    }
+  }
+}
