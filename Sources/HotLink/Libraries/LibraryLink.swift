@@ -187,7 +187,7 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
     if function.isPart { return nil }
     if !function.isLocal {
       let id = space.names.intern(function.name)
-      if let found = table[id], found.kind == .function, found.unit == unit.id, found.slot != 0 {
+      if let found = table[id], found.kind == .function, found.unit == unit.id {
         return space.slots.stub(SlotIndex(found.slot)).value
       }
     }
@@ -247,8 +247,8 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
   private func noteSlots() {
     for export in exports where export.kind == .function {
       guard let found = table[export.id], found.unit == unit.id else { continue }
-      slotChanges.append(
-        SlotTable.Change(SlotIndex(found.slot), LibraryVersion.body(of: export, in: group)))
+      guard let body = LibraryVersion.body(of: export, in: group) else { continue }
+      slotChanges.append(SlotTable.Change(SlotIndex(found.slot), body))
     }
     for (key, slot) in old?.localSlots ?? [:] where localSlots[key] == nil {
       guard file.functions.contains(where: { $0.key == key }) else {

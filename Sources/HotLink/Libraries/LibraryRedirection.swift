@@ -33,11 +33,15 @@ struct LibraryRedirection {
     // Loops that go down end one element before their array.
     if let next = plan.next(after: target), next.start - target <= 16,
       next.size >= 2 * (next.start - target),
-      distance(next) != distance(piece), uses(next)
+      piece == nil || distance(next) != piece?.distance, uses(next)
     {
       if let piece { return .ambiguous(piece, next) }
+      if let before = plan.ends(at: target), before.distance != next.distance, uses(before) {
+        return .ambiguous(before, next)
+      }
       // Before a constant there may be a literal; before a variable only another variable.
-      return next.isConstant ? .ambiguous(next, next) : .data(next)
+      guard next.isConstant else { return .data(next) }
+      if next.distance != plan.bias { return .ambiguous(next, next) }
     }
     guard let before = plan.ends(at: target), distance(before) != distance(piece) else {
       if let piece { return .data(piece) }
@@ -136,10 +140,12 @@ struct LibraryRedirection {
 
   /// A section with state that code refers to and no symbol names; nil: there is none.
   var unnamedSection: Int? {
-    for reference in code.references where reference.kind != .branch {
-      let meaning = meaning(
-        of: reference.target, isAddress: reference.kind == .address, uses: { _ in false })
-      if case .unnamed(let section) = meaning { return section }
+    for stretch in code.stretches {
+      for index in stretch.references where code.references[index].kind != .branch {
+        if case .unnamed(let section) = meaning(of: code.references[index], in: stretch) {
+          return section
+        }
+      }
     }
     return nil
   }

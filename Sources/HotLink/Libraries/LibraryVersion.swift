@@ -74,7 +74,7 @@ final class LibraryVersion: @unchecked Sendable {
   }
 
   /// Where a function's code is; an IFUNC is asked.
-  static func body(of export: LibraryExport, in group: ImageGroup) -> UInt64 {
+  static func body(of export: LibraryExport, in group: ImageGroup) -> UInt64? {
     let provider = group.images[0].provider
     let address = provider.bias &+ export.address
     guard export.isIndirect else { return address }

@@ -178,11 +178,10 @@ extension Program {
       guard let version = unit.library else { continue }
       for export in version.exports where export.kind == .function {
         guard let now = prepared.set.table[export.id], now.unit == unit.id,
-          generation.table[export.id]?.unit != unit.id
+          generation.table[export.id]?.unit != unit.id,
+          let body = LibraryVersion.body(of: export, in: version.group)
         else { continue }
-        changes.append(
-          SlotTable.Change(
-            SlotIndex(now.slot), LibraryVersion.body(of: export, in: version.group)))
+        changes.append(SlotTable.Change(SlotIndex(now.slot), body))
       }
     }
     return changes

@@ -31,10 +31,9 @@ extension MappedImage {
   package func makeThreadStorage(fixedIfPossible: Bool = false) throws(LinkError) {
     guard threadModule == nil, threadBlock == nil else { return }
     guard let template = headers.threadTemplate else { return }
-    let skew = template.address & (template.alignment - 1)
     let mustBeFixed =
       provider.entries.hasStaticTLS || provider.isReachedByFixedOffset || usesFixedOffsets
-    if let block = try block(for: template, skew, mustBeFixed, fixedIfPossible) {
+    if let block = try block(for: template, mustBeFixed, fixedIfPossible) {
       threadBlock = block
       if let module = block.storage.module {
         provider.threadStorage = .fixed(
@@ -46,20 +45,22 @@ extension MappedImage {
       return
     }
     let module = try ThreadLocalModule(
-      name: name, size: template.size, alignment: template.alignment, skew: skew,
+      name: name, size: template.size, alignment: template.alignment,
+      skew: template.address & (template.alignment - 1),
       image: AddressRange(start: address(template.address), size: template.fileSize))
     threadModule = module
     provider.threadStorage = .module(id: module.id)
   }
 
   private func block(
-    for template: ImageHeaders.ThreadTemplate, _ skew: UInt64, _ mustBeFixed: Bool,
+    for template: ImageHeaders.ThreadTemplate, _ mustBeFixed: Bool,
     _ fixedIfPossible: Bool
   ) throws(LinkError) -> StaticThreadBlock? {
     guard mustBeFixed || fixedIfPossible else { return nil }
     do {
       return try StaticThreadBlock(
-        size: template.size, alignment: template.alignment, skew: skew)
+        size: template.size, alignment: template.alignment,
+        skew: template.address & (template.alignment - 1))
     } catch {
       guard mustBeFixed else { return nil }
       throw LinkError(file: name, error.reason)

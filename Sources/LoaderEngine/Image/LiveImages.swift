@@ -38,12 +38,12 @@ package enum LiveImages {
 
   /// Gives a group the place in the order of finalisers that another has.
   static func move(_ group: ImageGroup, behind other: ImageGroup) {
-    let (own, before) = (ObjectIdentifier(group), ObjectIdentifier(other))
+    let (identity, place) = (ObjectIdentifier(group), ObjectIdentifier(other))
     state.withLock { state in
-      guard let index = state.entries.firstIndex(where: { $0.identity == own }) else { return }
-      let entry = state.entries.remove(at: index)
-      let place = state.entries.firstIndex { $0.identity == before }
-      state.entries.insert(entry, at: place.map { $0 + 1 } ?? state.entries.count)
+      guard let from = state.entries.firstIndex(where: { $0.identity == identity }) else { return }
+      let entry = state.entries.remove(at: from)
+      let to = state.entries.firstIndex { $0.identity == place }
+      state.entries.insert(entry, at: to.map { $0 + 1 } ?? state.entries.count)
     }
   }
 
