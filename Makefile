@@ -3,7 +3,7 @@
 
 SWIFT       ?= swift
 SWIFT_FLAGS ?=
-LINTED      := Package.swift Sources Tests Examples/own-mapper $(wildcard Benchmarks/Package.swift Benchmarks/Sources)
+LINTED      := Package.swift Sources Tests Examples/own-mapper Examples/jit-compiler $(wildcard Benchmarks/Package.swift Benchmarks/Sources)
 C_SOURCES    = $(wildcard Sources/CLoaderSupport/*.c)
 EXAMPLE     := Examples/hot-plugin
 

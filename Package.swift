@@ -61,9 +61,19 @@ let package = Package(
       name: "CallersMapper", dependencies: ["LoaderEngine"], path: "Examples/own-mapper",
       exclude: ["README.md"],
       packageAccess: false, swiftSettings: swiftSettings),
+    .target(
+      name: "Calculator",
+      dependencies: ["LoaderEngine", .product(name: "SystemPackage", package: "swift-system")],
+      path: "Examples/jit-compiler/Calculator",
+      packageAccess: false, swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "jit-compiler", dependencies: ["Calculator"], path: "Examples/jit-compiler/Main",
+      packageAccess: false, swiftSettings: swiftSettings),
     .testTarget(
       name: "LoaderEngineTests",
-      dependencies: ["LoaderEngine", "CLoaderSupport", "TestFixtures", "CallersMapper"],
+      dependencies: [
+        "LoaderEngine", "CLoaderSupport", "TestFixtures", "CallersMapper", "Calculator",
+      ],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "HotLinkTests", dependencies: ["HotLink", "LoaderEngine", "TestFixtures"],

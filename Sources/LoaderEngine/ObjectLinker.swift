@@ -26,6 +26,7 @@ package enum ObjectLinker {
     // GATE: every symbol has one owner.
     try set.layOut()
     // GATE: addresses are final.
+    set.tellPlaces()
     try set.resolve()
     try set.fixUp()
     // GATE: no undefined symbol is left that must be there.

@@ -123,7 +123,7 @@ final class Program: @unchecked Sendable {
       }
       let registers = zip(linkInputs, plans).contains { input, _ in
         input.object.sections.indices.contains {
-          SwiftRecords.isRecordList(input.object.name(ofSection: $0))
+          SwiftRuntime.isRecordList(input.object.name(ofSection: $0))
             && input.placements[$0] == nil
         }
       }

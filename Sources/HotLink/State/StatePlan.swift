@@ -64,7 +64,7 @@ struct StatePlan {
     let map = DataMap(object, section: section, symbols: symbols[section])
     let name = object.name(ofSection: section)
     if role == .encapsulated {
-      if SwiftRecords.isRecordList(name) {
+      if SwiftRuntime.isRecordList(name) {
         if old != nil, records.contains(object, section, relocations) {
           placements[section] = .omitted
         }

@@ -6,14 +6,6 @@ internal import LoaderEngine
 struct SwiftRecords {
   private var known: Set<String> = []
 
-  /// Whether a section of this name holds records that are registered.
-  static func isRecordList(_ name: NameView) -> Bool {
-    name == "swift5_protocols" || name == "swift5_protocol_conformances"
-      || name == "swift5_type_metadata" || name == "swift5_replace" || name == "swift5_replac2"
-      || name == "swift5_accessible_functions" || name == "swift5_runtime_attributes"
-      || name == "swift5_tests"
-  }
-
   /// Whether an object has anything for the Swift runtime.
   static func isSwift(_ object: ObjectFile) -> Bool {
     object.sections.indices.contains { object.name(ofSection: $0).hasPrefix("swift5_") }
@@ -23,7 +15,7 @@ struct SwiftRecords {
     guard let old else { return }
     let relocations = SectionRelocations(old)
     for section in old.sections.indices
-    where SwiftRecords.isRecordList(old.name(ofSection: section)) {
+    where SwiftRuntime.isRecordList(old.name(ofSection: section)) {
       if let key = SwiftRecords.key(old, section, relocations) { known.insert(key) }
     }
   }

@@ -29,6 +29,8 @@ public final class LinkContext: Sendable {
   package let options: Options
   let arguments: ArgumentVector?
   private let state = Mutex(State())
+  /// Made when the first object comes.
+  private let objects = Mutex<ObjectProgram?>(nil)
 
   private struct State {
     var groups: [WeakGroup] = []
@@ -44,6 +46,21 @@ public final class LinkContext: Sendable {
   public init(_ options: Options = Options()) {
     self.options = options
     arguments = options.arguments.map(ArgumentVector.init)
+  }
+
+  /// Where objects are linked.
+  func objectProgram() throws(LinkError) -> ObjectProgram {
+    try objects.withLock { objects throws(LinkError) in
+      if let known = objects { return known }
+      let made = try ObjectProgram(arguments ?? ArgumentVector.ofProcess)
+      objects = made
+      return made
+    }
+  }
+
+  /// The memory and names of linked objects.
+  package var objectSpace: LinkSpace {
+    get throws(LinkError) { try objectProgram().namespace.space }
   }
 
   /// Makes the symbols of an image, and of what it was loaded with, visible to images that are loaded
@@ -66,11 +83,12 @@ public final class LinkContext: Sendable {
     }
   }
 
-  /// A symbol as every image of this context sees it (Linux: RTLD_DEFAULT): of the process, then of
-  /// promoted images.
+  /// A symbol as everyone in this context sees it (Linux: RTLD_DEFAULT): of the process, then of
+  /// promoted images, then of linked objects.
   public func address(of name: String) -> Address? {
     var copy = name
     let promoted = promoted.scope
+    let linked = objects.withLock { $0 }
     return copy.withUTF8 { bytes in
       guard let base = bytes.baseAddress else { return nil }
       var request = LookupRequest(SymbolName(NameView(base: base, count: bytes.count)))
@@ -81,6 +99,7 @@ public final class LinkContext: Sendable {
       return withExtendedLifetime(holds) {
         let found = holds == nil ? nil : host.global.find(request)
         return (found ?? promoted.find(request)).flatMap { Image.address(of: $0) }
+          ?? linked?.namespace.address(of: name)
       }
     }
   }

@@ -51,6 +51,15 @@ package enum LinkedCode {
     if let pointer = function.pointer { hl_call_void(pointer) }
   }
 
+  /// Where a C function of the host begins.
+  ///
+  /// - Parameter function: of a `@convention(c)` type.
+  package static func address<Function>(of function: Function) -> Address {
+    precondition(MemoryLayout<Function>.size == 8, "not a C function pointer type")
+    // Sound: a C function's value is its address.
+    return Address(unsafeBitCast(function, to: UInt64.self))
+  }
+
   /// Runs and forgets what was registered with `__cxa_atexit` for a `__dso_handle`.
   package static func runExitHandlers(of handle: Address) { hl_run_exit_handlers(handle.pointer) }
 

@@ -79,7 +79,7 @@ public final class Image: Sendable {
         file: self.name,
         .undefined([LinkError.UndefinedSymbol(name: name, sites: [], references: 1)]))
     }
-    return Symbol(address, in: self)
+    return Symbol(address, heldBy: self)
   }
 
   /// Where a symbol is, without a hold on the image; nil when nobody defines it, and for an IFUNC whose
@@ -170,18 +170,21 @@ public final class Image: Sendable {
   }
 }
 
-/// A symbol of an image, which it keeps mapped.
+/// A symbol of an image or of linked objects, whose memory it keeps.
 public struct Symbol<Value>: Sendable {
-  public let image: Image
   public let address: Address
+  private let owner: any AnyObject & Sendable
 
-  init(_ address: Address, in image: Image) {
-    self.image = image
+  init(_ address: Address, heldBy owner: any AnyObject & Sendable) {
+    self.owner = owner
     self.address = address
   }
 
-  /// The symbol as a value of its type: a function to call, a pointer to read. It must not outlive the
-  /// image.
+  /// The image it belongs to; nil for one of linked objects.
+  public var image: Image? { owner as? Image }
+
+  /// The symbol as a value of its type: a function to call, a pointer to read. It must not outlive
+  /// the image or the objects.
   public var value: Value {
     precondition(MemoryLayout<Value>.size == 8, "not a C function pointer or pointer type")
     // Sound: the caller names the type that the symbol has in its source.

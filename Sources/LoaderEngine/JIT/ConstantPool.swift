@@ -1,6 +1,6 @@
-// String literals and anonymous constants, once each and for ever: objects on the heap keep pointers to
-// them, and nobody can say when the last one is gone. Interned by content, so that an edit adds only
-// the bytes that are new.
+// String literals and anonymous constants, once each and, unless they belong to one set, for ever: objects on the
+// heap keep pointers to them, and nobody can say when the last one is gone. Interned by content, so that an edit
+// adds only the bytes that are new.
 internal import Glibc
 
 /// Constants by content. Its owner serialises.
@@ -16,13 +16,21 @@ package final class ConstantPool: @unchecked Sendable {
   private var entries: [Entry] = []
   private var block: Allocation?
   private var blockUsed: UInt64 = 0
+  private var blockSize: UInt64
+  /// Of a pool that gives its memory back.
+  private var allocations: [Allocation]?
   /// Bytes held.
   package private(set) var bytes: UInt64 = 0
 
-  package init(_ arena: Arena) {
+  /// - Parameter isRemovable: the constants go with the pool.
+  package init(_ arena: Arena, isRemovable: Bool = false) {
     self.arena = arena
-    slots = [Int32](repeating: -1, count: 4096)
+    blockSize = isRemovable ? 256 : 16384
+    allocations = isRemovable ? [] : nil
+    slots = [Int32](repeating: -1, count: isRemovable ? 16 : 4096)
   }
+
+  deinit { allocations?.forEach { arena.release($0) } }
 
   /// The address of constant memory that holds exactly these bytes, at a multiple of `alignment`.
   package func intern(_ source: UnsafeRawPointer, _ size: Int, alignment: UInt64)
@@ -52,12 +60,16 @@ package final class ConstantPool: @unchecked Sendable {
     bytes += UInt64(size)
     if size >= 4096 {
       let own = try arena.allocate(.constants, UInt64(size), alignment: alignment)
+      allocations?.append(own)
       memcpy(arena.place(own.range.start, .constants), source, size)
       return own.range.start
     }
     var start = block.map { aligned($0.range.start.value + blockUsed, to: alignment) } ?? 0
     if block.map({ start + UInt64(size) > $0.range.end.value }) ?? true {
-      let fresh = try arena.allocate(.constants, 16384, alignment: max(alignment, 64))
+      blockSize = max(blockSize, aligned(UInt64(size), to: 64))
+      let fresh = try arena.allocate(.constants, blockSize, alignment: max(alignment, 64))
+      blockSize = min(blockSize * 2, 16384)
+      allocations?.append(fresh)
       block = fresh
       start = fresh.range.start.value
     }

@@ -98,6 +98,7 @@ struct FixUp {
   }
 
   mutating func apply(_ relocations: RecordTable<Elf64_Rela>) throws(LinkError) {
+    let isWatched = set.options.observer?.seesRelocations ?? false
     for index in 0..<relocations.count {
       let relocation = relocations[index]
       let type = Int(relocation.type)
@@ -135,12 +136,14 @@ struct FixUp {
         at = piece.address &+ (relocation.r_offset &- piece.offset)
       }
       guard let to else { continue }
-      let value = try compute(relocation, formula, at)
+      var value = try compute(relocation, formula, at)
       linked.relocationCount &+= 1
+      if isWatched, let known = value { value = decide(relocation, known, at: at) }
       guard let value else { continue }
       if !field.write(value, at: to + Int(relocation.r_offset)) {
         try refuse(relocation, value)
       }
+      if isWatched { tell(relocation, value, at: at) }
     }
   }
 

@@ -11,6 +11,11 @@ package struct LinkOptions: Sendable {
   /// Unit numbers that own COMDAT groups already, by signature.
   package var comdatOwner: @Sendable (SymbolID) -> UInt32? = { _ in nil }
 
+  /// What is linked goes when the set does, with its constants: nothing of it is shared or kept.
+  package var isRemovable = false
+  /// Sees places and relocations.
+  package var observer: ObjectObserver?
+
   /// Storage that COMMON symbols already have.
   package var keptCommons: [SymbolID: UInt64] = [:]
   /// What a unit is called in messages.

@@ -8,6 +8,10 @@ package final class LinkedSet: @unchecked Sendable {
   package let options: LinkOptions
   let inputs: [LinkInput]
   var draft: SymbolTable.Draft
+  /// Where literals go.
+  let constants: ConstantPool
+  /// What the set is called by those who register handlers for its end (Itanium C++ ABI: `__dso_handle`).
+  package internal(set) var handle: Address
   let unitIndex: [UInt32: Int]
 
   /// Text groups, and for each object the one it belongs to.
@@ -51,13 +55,16 @@ package final class LinkedSet: @unchecked Sendable {
     self.options = options
     objects = inputs.map(LinkedObject.init)
     draft = SymbolTable.Draft(from: table)
+    constants =
+      options.isRemovable ? ConstantPool(space.arena, isRemovable: true) : space.constants
+    handle = space.got.start
     unitIndex = Dictionary(
       inputs.enumerated().map { ($1.unit, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
   deinit {
     for image in threadImages { image.bytes.deallocate() }
-    if hasCommitted { return }
+    if hasCommitted && !options.isRemovable { return }
     for allocation in allocations { space.arena.release(allocation) }
     for piece in threadAllocations { space.threadStorage.release(piece.offset, piece.size) }
   }
@@ -123,6 +130,19 @@ package final class LinkedSet: @unchecked Sendable {
       }
     }
     return fresh
+  }
+
+  /// Bytes held, by kind; thread-local ones in every thread's static block.
+  package var memoryUse: (text: UInt64, constants: UInt64, data: UInt64, threadLocal: UInt64) {
+    var sizes = [UInt64](repeating: 0, count: Arena.Kind.allCases.count)
+    for allocation in allocations { sizes[allocation.kind.rawValue] += allocation.range.size }
+    return (
+      groups.reduce(sizes[0]) { $0 + ($1.text?.range.size ?? 0) },
+      groups.reduce(sizes[1] + (options.isRemovable ? constants.bytes : 0)) {
+        $0 + ($1.tied?.range.size ?? 0)
+      },
+      sizes[2], threadAllocations.reduce(0) { $0 + $1.size }
+    )
   }
 
   /// Relocations applied.

@@ -10,6 +10,7 @@ extension LinkedSet {
 
   func layOut() throws(LinkError) {
     applyPlacements()
+    if options.isRemovable { handle = try take(.data, 8, 8, grows: false) }
     if options.isPermanent || objects.count > LinkedSet.groupingLimit {
       groupOfObject = [Int](repeating: 0, count: objects.count)
       groups.append(try layOutCode(of: Array(objects.indices)))
@@ -84,7 +85,7 @@ extension LinkedSet {
         memchr(bytes.base + at, 0, rest).map {
           Int(bitPattern: $0) - Int(bitPattern: bytes.base + at) + 1
         } ?? rest
-      let address = try space.constants.intern(bytes.base + at, length, alignment: alignment)
+      let address = try constants.intern(bytes.base + at, length, alignment: alignment)
       pieces.append(
         Piece(offset: UInt64(at), size: UInt64(length), address: address.value, place: nil))
       at = (at + length + Int(alignment) - 1) & ~(Int(alignment) - 1)
@@ -98,7 +99,7 @@ extension LinkedSet {
     let size = Int(header.entrySize)
     var pieces: [Piece] = []
     for at in stride(from: 0, to: bytes.count, by: size) {
-      let address = try space.constants.intern(
+      let address = try constants.intern(
         bytes.base + at, size, alignment: min(header.alignment, 64))
       pieces.append(
         Piece(offset: UInt64(at), size: UInt64(size), address: address.value, place: nil))
@@ -122,7 +123,7 @@ extension LinkedSet {
               let bytes = linked.object.contents(ofSection: section)?
                 .slice(request.offset, request.size)
             else { continue }
-            piece.address = try space.constants.intern(
+            piece.address = try constants.intern(
               bytes.base, bytes.count, alignment: pieceAlignment(request.offset, alignment)
             ).value
           case .tied:

@@ -8,6 +8,19 @@ package enum SwiftRuntime {
   /// The number of the registration object in a link; it is no unit of the program.
   package static let unit: UInt32 = .max - 1
 
+  /// Whether an object has anything to register.
+  package static func hasRecords(_ object: ObjectFile) -> Bool {
+    object.sections.indices.contains { isRecordList(object.name(ofSection: $0)) }
+  }
+
+  /// Whether a section of this name holds records that are registered.
+  package static func isRecordList(_ name: NameView) -> Bool {
+    name == "swift5_protocols" || name == "swift5_protocol_conformances"
+      || name == "swift5_type_metadata" || name == "swift5_replace" || name == "swift5_replac2"
+      || name == "swift5_accessible_functions" || name == "swift5_runtime_attributes"
+      || name == "swift5_tests"
+  }
+
   /// The toolchain's `swiftrt.o`, beside the runtime library of the process.
   package static func registrationObject() throws(LinkError) -> ObjectFile {
     guard let function = dlsym(nil, "swift_addNewDSOImage"),

@@ -102,14 +102,15 @@ extension LinkedSet {
     }
     if !isThreadLocal, let found = space.host.find(id, name) {
       target.flags.insert(.host)
-      target.body = found.address.value
-      target.reference = found.address.value
+      let address = Interposition.replacement(of: found.address.value)
+      target.body = address
+      target.reference = address
       if found.isFunction {
         target.flags.insert(.function)
-        if !space.arena.window.reaches(found.address) {
+        if !space.arena.window.reaches(Address(address)) {
           // Too far for a call: by way of a slot that always leads there.
           let slot = try space.slots.slot(of: id)
-          slotChanges.append(SlotTable.Change(slot, found.address.value))
+          slotChanges.append(SlotTable.Change(slot, address))
           target.body = space.slots.stub(slot).value
         }
       }
@@ -120,9 +121,16 @@ extension LinkedSet {
     return target
   }
 
+  /// Whether linkers make a symbol of this name where nobody defines it.
+  static func isMadeByLinker(_ name: NameView) -> Bool {
+    name == "__dso_handle" || name == "__ehdr_start" || name == "_GLOBAL_OFFSET_TABLE_"
+      || name.hasPrefix("__start_") || name.hasPrefix("__stop_")
+  }
+
   /// Symbols that linkers make.
   private func builtIn(_ name: NameView) throws(LinkError) -> UInt64? {
-    if name == "__dso_handle" || name == "__ehdr_start" || name == "_GLOBAL_OFFSET_TABLE_" {
+    if name == "__dso_handle" { return handle.value }
+    if name == "__ehdr_start" || name == "_GLOBAL_OFFSET_TABLE_" {
       return space.got.start.value
     }
     if name.hasPrefix("__start_") || name.hasPrefix("__stop_") {
