@@ -9,6 +9,10 @@ extension FixUp {
   ) throws(LinkError) -> UInt64? {
     let a = UInt64(bitPattern: relocation.r_addend)
     if target.flags.contains(.discarded) {
+      // As ld: tables about code may name what is gone, nobody else may.
+      if target.flags.contains(.elsewhere), role != .unwind, role != .tied {
+        noteDiscarded(relocation)
+      }
       return 0  // libgcc passes over an FDE whose location is zero
     }
     if target.flags.contains(.null) {
@@ -44,6 +48,16 @@ extension FixUp {
     let entry = try entry(relocation, .address, 0)
     if space.got.value(Address(entry)) != 0 { set.gotChanges.append((Address(entry), 0)) }
     return entry
+  }
+
+  private func noteDiscarded(_ relocation: Elf64_Rela) {
+    guard case .section(let section) = linked.object.place(ofSymbol: relocation.symbol) else {
+      return
+    }
+    set.discardedReferences.append(
+      LinkError.Discarded(
+        site: site(relocation), symbol: aim(of: relocation),
+        section: linked.object.name(ofSection: section).string))
   }
 
   // MARK: refusals
