@@ -4,7 +4,7 @@ internal import CLoaderSupport
 
 /// Where the parts of a linked set are.
 package struct ImageBounds: Sendable {
-  /// An ELF header, where somebody asks for one: `__ehdr_start`, `__executable_start`.
+  /// An ELF header, where somebody asks for one.
   package var header = Address(0)
   package var text = AddressRange(start: Address(0), size: 0)
   /// What has first bytes, and what begins as zero.
@@ -29,7 +29,7 @@ package struct ImageBounds: Sendable {
       if name == "_edata" { return data.end }
       if name == "_etext" || name == "__etext" { return text.end }
       if name == "__bss_start" { return zeroes.start }
-      if name == "__ehdr_start" || name == "__executable_start" { return header }
+      if name == "__ehdr_start" { return header }
       if name == "__init_array_start" { return initArray.start }
       if name == "__init_array_end" { return initArray.end }
       if name == "__fini_array_start" { return finiArray.start }
@@ -46,7 +46,7 @@ package struct ImageBounds: Sendable {
 extension LinkedSet {
   /// Whether somebody asks for the header that a linked file begins with.
   var wantsHeader: Bool {
-    space.names.find("__ehdr_start") != nil || space.names.find("__executable_start") != nil
+    space.names.find("__ehdr_start") != nil
   }
 
   /// An ELF header of an image without segments, so that what reads it finds one (gABI: `Elf64_Ehdr`).

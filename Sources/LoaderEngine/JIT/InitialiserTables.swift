@@ -1,23 +1,6 @@
 // What `.init_array`, `.ctors` and their like hold once they are linked. The words themselves are read: an entry may
 // be any address, of this object or another. gABI, “Initialization and Termination Functions”.
 
-/// In which order functions start: lower numbers first.
-package enum InitialiserOrder {
-  /// `.preinit_array`: before everything else.
-  package static let first = -1
-  /// Of functions without a number.
-  package static let last = 65536
-
-  /// `.init_array.00200` → 200; without a number last. `.ctors.65335` counts the other way round.
-  package static func priority(_ section: NameView) -> Int {
-    let name = section.string
-    if name.hasPrefix(".preinit_array") { return first }
-    guard let dot = name.lastIndex(of: "."), let number = Int(name[name.index(after: dot)...])
-    else { return last }
-    return name.hasPrefix(".ctors") || name.hasPrefix(".dtors") ? 65535 - number : number
-  }
-}
-
 extension LinkedObject {
   /// An entry of a table and its place among those of all objects.
   package typealias TableEntry = (priority: Int, address: UInt64)

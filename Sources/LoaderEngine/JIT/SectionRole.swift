@@ -76,7 +76,7 @@ package enum SectionRole: UInt8 {
   }
 
   /// Whether this is a piece of `_init` or `_fini`, which a linker puts together from all objects.
-  static func isFragment(_ name: NameView) -> Bool { name == ".init" || name == ".fini" }
+  package static func isFragment(_ name: NameView) -> Bool { name == ".init" || name == ".fini" }
 
   /// Whether `__start_` and `__stop_` symbols exist for a section of this name (ELF linkers: C
   /// identifiers only).

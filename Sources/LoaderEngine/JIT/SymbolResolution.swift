@@ -135,6 +135,8 @@ extension LinkedSet {
   private func builtIn(_ name: NameView) throws(LinkError) -> UInt64? {
     if name == "__dso_handle" || name == "_GLOBAL_OFFSET_TABLE_" { return space.got.start.value }
     if name == "_DYNAMIC" { return space.got.emptyDynamic.value }
+    // Functions have their addresses in the stubs, which lie before the text.
+    if name == "__executable_start" { return space.arena.stubs.start.value }
     if let address = (space.bounds ?? bounds).address(of: name) {
       return address.value == 0 ? nil : address.value
     }
