@@ -12,16 +12,24 @@ struct ArchiveMembers {
   /// Positions of files among all that were given, by name.
   private(set) var positions: [String: Int] = [:]
   private var files = 0
+  private var archives = 0
+  private var isInArchives = false
 
   /// Notes a file, and the members when it is an archive.
   mutating func offer(_ file: UnitFile) {
     let path = file.path.string
+    // Archives side by side are one group: their members stand in the order in which they are needed.
+    if positions[path] == nil {
+      if !(file.isArchive && isInArchives) { files += 1 }
+      isInArchives = file.isArchive
+      archives += 1
+    }
     let position = positions[path] ?? files
-    if positions.updateValue(position, forKey: path) == nil { files += 1 }
+    positions[path] = position
     for member in file.members {
       positions[member.name] = position
       if objects.updateValue(member.object, forKey: member.name) == nil {
-        order.append((member.name, position))
+        order.append((member.name, archives))
       }
     }
   }

@@ -102,10 +102,11 @@ struct Check: ParsableCommand {
 
   private func refuse(_ refusal: Refusal, _ reporter: Reporter) throws {
     if json {
-      Reporter(json: true).emit([
-        ("ok", .bool(false)), ("reason", .string(Messages.line(refusal))),
-        ("unit", .string(refusal.unit)), ("undefined", .strings(refusal.undefinedNames)),
-      ] + refusal.symbolDefects)
+      Reporter(json: true).emit(
+        [
+          ("ok", .bool(false)), ("reason", .string(Messages.line(refusal))),
+          ("unit", .string(refusal.unit)), ("undefined", .strings(refusal.undefinedNames)),
+        ] + refusal.symbolDefects)
     } else {
       reporter.failed(refusal)
     }

@@ -20,6 +20,9 @@ extension FixUp {
       case .gotEntryRelative: return try nullEntry(relocation, target) &+ a &- p
       case .gotEntryOffset:
         return try nullEntry(relocation, target) &+ a &- space.got.start.value
+      // An offset of zero from the thread pointer: it is never looked at (ld does the same).
+      case .threadOffsetEntry, .generalDynamic, .descriptor:
+        return try entry(relocation, formula.use, 0) &+ a &- p
       case .absolute, .threadOffset, .moduleOffset, .size: return a
       case .branch:
         // The code tests its address first; a call that is made all the same is reported.
@@ -107,5 +110,17 @@ extension FixUp {
         what:
           "relocation type \(relocation.type) in \(linked.object.name(ofSection: section).string)",
         help: "no compiler for x86-64 puts it into an object"))
+  }
+}
+
+extension Formula {
+  /// What a GOT entry that it refers to holds.
+  fileprivate var use: GlobalOffsetTable.Use {
+    switch self {
+    case .threadOffsetEntry: .threadOffset
+    case .generalDynamic: .moduleOffset
+    case .descriptor: .descriptor
+    default: .address
+    }
   }
 }
