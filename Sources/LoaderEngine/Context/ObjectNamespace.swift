@@ -197,11 +197,13 @@ final class ObjectNamespace: @unchecked Sendable {
     try lock.withLock { () throws(LinkError) in
       let id = space.names.intern(name)
       if let known = table[id], known.unit != ObjectNamespace.hostUnit {
-        throw LinkError(
-          file: name,
-          .duplicate(
-            symbol: name, first: names[known.unit] ?? "an object of the context", second: "the host"
-          ))
+        var conflict = LinkError.SymbolConflicts()
+        conflict.duplicates.append(
+          LinkError.Duplicate(
+            symbol: name,
+            first: LinkError.Place(file: names[known.unit] ?? "an object of the context"),
+            second: LinkError.Place(file: "the host")))
+        throw LinkError(file: name, .conflicts(conflict))
       }
       var draft = SymbolTable.Draft(from: table)
       draft.define(id, try definition(of: id, symbol, ObjectNamespace.hostUnit))

@@ -39,14 +39,18 @@ final class ObjectSet: @unchecked Sendable {
 
   // MARK: start and end
 
-  /// Runs initialisers: of the Swift runtime's registration, then by priority over all objects, then in link order.
+  /// Runs initialisers: `_init`, the Swift runtime's registration, then by priority over all objects, then in
+  /// link order.
   func start(_ arguments: ArgumentVector) {
-    for linked in set.objects where linked.unit == SwiftRuntime.unit {
-      run(functions(of: [linked], .initArray, .constructors), arguments)
-    }
+    for group in set.startCode.keys.sorted() { run(set.startCode[group], arguments) }
+    let runtime = set.objects.filter { $0.unit == SwiftRuntime.unit }
     let own = set.objects.filter { $0.unit != SwiftRuntime.unit }
-    run(functions(of: own, .preinitArray), arguments)
-    run(functions(of: own, .initArray, .constructors), arguments)
+    let arena = set.space.arena
+    for entry in runtime.flatMap({ $0.initialisers(arena) })
+      + ObjectSet.ordered(own.flatMap { $0.initialisers(arena) })
+    {
+      run(Address(entry.address), arguments)
+    }
   }
 
   /// Runs finalisers and what was registered with `__cxa_atexit`, once.
@@ -57,35 +61,20 @@ final class ObjectSet: @unchecked Sendable {
     }
     guard isFirst else { return }
     LinkedCode.runExitHandlers(of: set.handle)
-    run(functions(of: set.objects, .finiArray, .destructors).reversed(), arguments)
+    let entries = set.objects.flatMap { $0.finalisers(set.space.arena) }
+    for entry in ObjectSet.ordered(entries).reversed() { run(Address(entry.address), arguments) }
+    for group in set.endCode.keys.sorted().reversed() { run(set.endCode[group], arguments) }
   }
 
-  private func run(_ functions: [UInt64], _ arguments: ArgumentVector) {
-    for function in functions { LinkedCode.initialise(Address(function), arguments) }
+  private func run(_ function: Address?, _ arguments: ArgumentVector) {
+    if let function { LinkedCode.initialise(function, arguments) }
   }
 
-  /// What tables of initialisers hold now that they are relocated, in the order of running; 0 and −1 are no
-  /// functions (gABI, as ld.so). `.ctors` are run from their end.
-  private func functions(of objects: [LinkedObject], _ roles: SectionRole...) -> [UInt64] {
-    var found: [(priority: Int, function: UInt64)] = []
-    for linked in objects {
-      for section in linked.roles.indices where roles.contains(linked.roles[section]) {
-        let priority = InitialiserOrder.priority(linked.object.name(ofSection: section))
-        let count = Int(linked.object.sections[section].size / 8)
-        guard let start = Address(linked.addresses[section]).pointer else { continue }
-        let isLegacy =
-          linked.roles[section] == .constructors || linked.roles[section] == .destructors
-        for index in 0..<count {
-          let at = isLegacy ? count - 1 - index : index
-          let function = (start + at * 8).loadUnaligned(as: UInt64.self)
-          if function != 0, function != .max { found.append((priority, function)) }
-        }
-      }
-    }
-    // Stable: link order within a priority.
-    return found.enumerated().sorted {
+  /// By priority; in link order within one.
+  private static func ordered(_ entries: [LinkedObject.TableEntry]) -> [LinkedObject.TableEntry] {
+    entries.enumerated().sorted {
       ($0.element.priority, $0.offset) < ($1.element.priority, $1.offset)
-    }.map(\.element.function)
+    }.map(\.element)
   }
 }
 
