@@ -29,8 +29,8 @@ package final class StaticTLS: @unchecked Sendable {
   ///
   /// - Throws: `LinkError.noSpace` when the block is full.
   package func allocate(_ size: UInt64, alignment: UInt64) throws(LinkError) -> UInt64 {
-    // The block itself is 64-byte aligned; the thread pointer too (psABI: at least 64 on x86-64).
-    guard alignment <= 64,
+    // As the block itself is: ld.so aligns every thread's pointer to the most that a PT_TLS asks for.
+    guard alignment <= UInt64(HL_STATIC_TLS_ALIGNMENT),
       let range = StaticTLS.allocator.withLock({ $0.allocate(size, alignment: alignment) })
     else {
       throw LinkError(
