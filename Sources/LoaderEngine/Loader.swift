@@ -89,6 +89,11 @@ extension LinkContext {
       source, candidates, kind: .sharedObject, options ?? self.options.image, in: self)
   }
 
+  /// The same, unless the context has loaded the file already, or another thread does so meanwhile.
+  func loadShared(_ source: ImageSource, _ options: ImageOptions) throws(LinkError) -> Image {
+    try Loader.load(source, [], kind: .sharedObject, options, in: self, isShared: true)
+  }
+
   /// Maps and relocates an executable at its address (ET_EXEC), or anywhere (PIE), without running it.
   ///
   /// - Throws: `LinkError`; nothing is loaded then.

@@ -40,8 +40,7 @@ extension LinkContext: LibraryOpener {
       }
       if mode & RTLD_NOLOAD != 0 { return nil }
       do {
-        return try Loader.load(
-          source, [], kind: .sharedObject, options, in: self, isShared: true)
+        return try loadShared(source, options)
       } catch {
         // A library for another machine is passed over, as ld.so does.
         if !isPath, case .otherMachine = error.reason { continue }

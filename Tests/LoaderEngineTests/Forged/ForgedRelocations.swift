@@ -246,7 +246,7 @@ extension Forgery {
         as: template(MadeImage.data, 16, 1 << 32, type: 18)),
       Forgery("a fixed offset aligned to 4 KiB", "run", as: template(alignment: 4096, type: 18)),
       Forgery(
-        "a fixed offset aligned to 8 KiB", "noSpace static thread-local storage",
+        "a fixed offset aligned to 8 KiB", "unsupported static thread-local storage",
         as: template(alignment: 8192, type: 18)),
       Forgery("two templates", "malformed PT_TLS @190 a second one") {
         for _ in 0..<2 { $0.headers.append(Header(7, 4, MadeImage.data, fileSize: 16)) }
