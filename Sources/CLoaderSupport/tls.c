@@ -12,7 +12,7 @@
 
 // Non-zero initial bytes keep the block in .tdata: its initialisation image can then be patched.
 static __thread char block[HL_STATIC_TLS_BYTES]
-    __attribute__((tls_model("initial-exec"), aligned(64))) = {1};
+    __attribute__((tls_model("initial-exec"), aligned(HL_STATIC_TLS_ALIGNMENT))) = {1};
 
 int64_t hl_static_tls_offset(void) {
   return (int64_t)((uintptr_t)block - (uintptr_t)__builtin_thread_pointer());

@@ -16,14 +16,31 @@ public import SystemPackage
 enum Loader {
   /// Loads an image and what it needs.
   ///
-  /// - Parameter kind: nil: whatever it is.
+  /// - Parameters:
+  ///   - kind: nil: whatever it is.
+  ///   - isShared: one that the context has loaded from the same file will do.
   /// - Throws: `LinkError`; nothing has changed then.
   static func load(
     _ source: ImageSource, _ candidates: [ImageSource], kind: ImageHeaders.Kind?,
-    _ options: ImageOptions, in context: LinkContext
+    _ options: ImageOptions, in context: LinkContext, isShared: Bool = false
   ) throws(LinkError) -> Image {
     var options = options
     options.opener = options.opener ?? context
+    while true {
+      if isShared, let file = source.identity, let known = context.image(from: file) {
+        return Image(known.image, of: known.group)
+      }
+      let loaded = try attempt(source, candidates, kind, options, in: context, isShared)
+      if let loaded { return loaded }
+    }
+  }
+
+  /// - Returns: nil when another thread has loaded a library meanwhile that this one would have brought too.
+  private static func attempt(
+    _ source: ImageSource, _ candidates: [ImageSource], _ kind: ImageHeaders.Kind?,
+    _ options: ImageOptions, in context: LinkContext, _ isShared: Bool
+  ) throws(LinkError) -> Image? {
+    let loads = context.loads
     let group = ImageGroup(arguments: context.arguments)
     group.append(
       try MappedImage.open(source, kind: kind, by: context.options.mapper, options))
@@ -40,8 +57,8 @@ enum Loader {
     try group.seal()
     // GATE: no page is writable and executable.
     try group.register()
+    guard context.note(group, since: loads, includingFirst: isShared) else { return nil }
     // GATE: visible, no way back.
-    context.note(group)
     if context.options.runsInitialisers { group.start() }
     return Image(group.images[0], of: group)
   }
@@ -70,6 +87,11 @@ extension LinkContext {
   ) throws(LinkError) -> Image {
     try Loader.load(
       source, candidates, kind: .sharedObject, options ?? self.options.image, in: self)
+  }
+
+  /// The same, unless the context has loaded the file already, or another thread does so meanwhile.
+  func loadShared(_ source: ImageSource, _ options: ImageOptions) throws(LinkError) -> Image {
+    try Loader.load(source, [], kind: .sharedObject, options, in: self, isShared: true)
   }
 
   /// Maps and relocates an executable at its address (ET_EXEC), or anywhere (PIE), without running it.

@@ -85,5 +85,6 @@ import Testing
     ).build(in: folder)
     let (report, code) = try report([library])
     #expect(code == 2 && !report.ok && report.reason?.contains("missing_function") == true)
+    #expect(report.reason?.contains("\(library) at +0x") == true, "no section: it has none")
   }
 }

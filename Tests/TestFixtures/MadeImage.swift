@@ -225,7 +225,8 @@ package struct MadeImage {
   /// One bucket, a filter that lets everything through, one chain.
   private func gnuHash() -> [UInt32] {
     let chain = symbols.dropFirst().enumerated().map { index, symbol -> UInt32 in
-      let name = strings[Int(symbol.name)...].prefix { $0 != 0 }
+      // One whose name lies outside has the hash of none.
+      let name = strings.dropFirst(Int(symbol.name)).prefix { $0 != 0 }
       let hash = name.reduce(5381 as UInt32) { $0 &* 33 &+ UInt32($1) }
       return hash & ~1 | (index == symbols.count - 2 ? 1 : 0)
     }

@@ -63,6 +63,13 @@ void hl_lazy_prepare(void);
 #ifndef HL_STATIC_TLS_BYTES
 #define HL_STATIC_TLS_BYTES 16384
 #endif
+// The largest alignment of a variable in it. What is small may itself be loaded late, into static TLS that
+// ld.so aligns to 64.
+#if HL_STATIC_TLS_BYTES < 16384
+#define HL_STATIC_TLS_ALIGNMENT 64
+#else
+#define HL_STATIC_TLS_ALIGNMENT 4096
+#endif
 // The calling thread's thread pointer (psABI: %fs:0).
 const void *hl_own_thread_pointer(void);
 // Offset of the block from the thread pointer (negative on x86-64).

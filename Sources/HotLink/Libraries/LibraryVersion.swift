@@ -42,8 +42,11 @@ final class LibraryVersion: @unchecked Sendable {
 
   /// Runs its finalisers, and those of libraries that earlier versions brought along; once.
   func finish() {
-    group.finish()
-    earlier?.finish()
+    var version: LibraryVersion? = self
+    while let current = version {
+      current.group.finish()
+      version = current.earlier
+    }
   }
 
   private static let outliving = Mutex<[LibraryVersion]>([])

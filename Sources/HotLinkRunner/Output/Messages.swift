@@ -157,7 +157,9 @@ enum Messages {
   }
 
   private static func site(_ site: LinkError.Site) -> String {
-    "in \(site.file), section \(site.section) at +\(hex(site.offset)) (\(site.relocation))"
+    // A shared object has segments; its linker has forgotten the sections.
+    let section = site.section.isEmpty ? "" : ", section \(site.section)"
+    return "in \(site.file)\(section) at +\(hex(site.offset)) (\(site.relocation))"
   }
 
   /// Two digits a byte.

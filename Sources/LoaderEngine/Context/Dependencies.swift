@@ -104,7 +104,7 @@ package struct Dependencies {
     -> Member
   {
     if let index = try candidate(named: name) {
-      return try map(candidates.remove(at: index))
+      return try map(candidates.remove(at: index), for: needer)
     }
     for existing in context.liveGroups {
       for image in existing.images where image.provider.isNamed(name) {
@@ -112,12 +112,12 @@ package struct Dependencies {
       }
     }
     if let provider = host.image(named: name), let member = hold(provider) { return member }
-    var search = LibrarySearch(name.string, needer, root: group.images[0].provider, context.options)
+    var search = LibrarySearch(name.string, needer, context.options)
     while let path = search.next() {
       let source: ImageSource
       do { source = try ImageSource(opening: path) } catch { continue }
       if let known = known(source.identity) { return known }
-      do { return try map(source) } catch {
+      do { return try map(source, for: needer) } catch {
         // A library for another machine is passed over, as ld.so does.
         if case .otherMachine = error.reason { continue }
         throw error
@@ -136,9 +136,13 @@ package struct Dependencies {
       file: needer.name, .missingLibrary(name: name.string, searched: search.tried))
   }
 
-  private mutating func map(_ source: ImageSource) throws(LinkError) -> Member {
-    group.append(
-      try MappedImage.open(source, kind: .sharedObject, by: context.options.mapper, options))
+  private mutating func map(_ source: ImageSource, for needer: SymbolProvider) throws(LinkError)
+    -> Member
+  {
+    let image = try MappedImage.open(
+      source, kind: .sharedObject, by: context.options.mapper, options)
+    image.provider.loader = needer
+    group.append(image)
     return .own(group.images.count - 1)
   }
 
@@ -175,12 +179,7 @@ package struct Dependencies {
     if let index = group.images.firstIndex(where: { $0.identity == identity }) {
       return .own(index)
     }
-    for existing in context.liveGroups {
-      for image in existing.images where image.identity == identity {
-        return hold(image, of: existing)
-      }
-    }
-    return nil
+    return context.image(from: identity).map { hold($0.image, of: $0.group) }
   }
 
   private func candidate(named name: NameView) throws(LinkError) -> Int? {

@@ -8,22 +8,22 @@ struct LibrarySearch {
   private var paths: [FilePath] = []
   private var position = 0
   /// As the process was started, which is what ld.so goes by.
-  private static let isPrivileged = getuid() != geteuid()
+  private static let isPrivileged = getuid() != geteuid() || getgid() != getegid()
   /// What was tried, for the error.
   private(set) var tried: [String] = []
 
-  init(
-    _ name: String, _ needer: SymbolProvider, root: SymbolProvider, _ options: LinkContext.Options
-  ) {
+  init(_ name: String, _ needer: SymbolProvider, _ options: LinkContext.Options) {
     if name.contains("/") {
       paths = [FilePath(LibrarySearch.expand(name, needer))]
       return
     }
     var directories: [String] = []
-    // gABI: DT_RPATH counts where there is no DT_RUNPATH, also that of who loaded the needer.
+    // gABI: DT_RPATH counts where there is no DT_RUNPATH, also that of who loaded the needer, and so on up.
     if needer.runpath == nil {
-      for provider in [needer, root] where provider.runpath == nil {
-        directories += LibrarySearch.list(provider.rpath, provider)
+      var provider: SymbolProvider? = needer
+      while let current = provider {
+        if current.runpath == nil { directories += LibrarySearch.list(current.rpath, current) }
+        provider = current.loader
       }
     }
     if !LibrarySearch.isPrivileged, let environment = getenv("LD_LIBRARY_PATH") {

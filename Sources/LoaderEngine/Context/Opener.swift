@@ -4,7 +4,7 @@ internal import Glibc
 internal import SystemPackage
 
 extension LinkContext: LibraryOpener {
-  package var visible: Scope { promoted.scope }
+  package var visible: (groups: [ImageGroup], scope: Scope) { promoted }
 
   package func open(_ name: String, mode: Int32, for caller: MappedImage) throws(LinkError)
     -> Image?
@@ -28,7 +28,7 @@ extension LinkContext: LibraryOpener {
     if isTheirs { return nil }
     var options = self.options.image
     options.binding = mode & RTLD_NOW != 0 ? .now : .lazy
-    var search = LibrarySearch(name, caller.provider, root: caller.provider, self.options)
+    var search = LibrarySearch(name, caller.provider, self.options)
     while let path = search.next() {
       let source: ImageSource
       do { source = try ImageSource(opening: path) } catch {
@@ -39,7 +39,9 @@ extension LinkContext: LibraryOpener {
         return image
       }
       if mode & RTLD_NOLOAD != 0 { return nil }
-      do { return try loadLibrary(source, options: options) } catch {
+      do {
+        return try loadShared(source, options)
+      } catch {
         // A library for another machine is passed over, as ld.so does.
         if !isPath, case .otherMachine = error.reason { continue }
         throw error

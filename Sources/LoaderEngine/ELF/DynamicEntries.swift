@@ -69,7 +69,7 @@ package struct DynamicEntries: Sendable {
       var address = value
       if let loaded, loaded.contains(Address(value)) { address = value &- bias }
       switch entry.d_tag {
-      case Int64(DT_NEEDED): needed.append(UInt32(truncatingIfNeeded: min(value, 0xFFFF_FFFF)))
+      case Int64(DT_NEEDED): needed.append(UInt32(clamping: value))
       case Int64(DT_PLTRELSZ): jumpSlots.size = value
       case Int64(DT_PLTGOT): pltGOT = address
       case Int64(DT_HASH): sysvHash = address
@@ -82,8 +82,8 @@ package struct DynamicEntries: Sendable {
       case Int64(DT_SYMENT): entrySizes.symbol = value
       case Int64(DT_INIT): initialiser = address
       case Int64(DT_FINI): finaliser = address
-      case Int64(DT_SONAME): soname = UInt32(truncatingIfNeeded: value)
-      case Int64(DT_RPATH): rpath = UInt32(truncatingIfNeeded: value)
+      case Int64(DT_SONAME): soname = UInt32(clamping: value)
+      case Int64(DT_RPATH): rpath = UInt32(clamping: value)
       case Int64(DT_SYMBOLIC): flags |= UInt64(DF_SYMBOLIC)
       case Int64(DT_REL), Int64(DT_RELSZ): hasRel = hasRel || value != 0
       case Int64(DT_PLTREL): entrySizes.plt = value
@@ -94,7 +94,7 @@ package struct DynamicEntries: Sendable {
       case Int64(DT_FINI_ARRAY): finalisers.address = address
       case Int64(DT_INIT_ARRAYSZ): initialisers.size = value
       case Int64(DT_FINI_ARRAYSZ): finalisers.size = value
-      case Int64(DT_RUNPATH): runpath = UInt32(truncatingIfNeeded: value)
+      case Int64(DT_RUNPATH): runpath = UInt32(clamping: value)
       case Int64(DT_FLAGS): flags |= value
       case Int64(DT_PREINIT_ARRAY): preinitialisers.address = address
       case Int64(DT_PREINIT_ARRAYSZ): preinitialisers.size = value
@@ -126,6 +126,13 @@ package struct DynamicEntries: Sendable {
     guard relocations.size % 24 == 0, jumpSlots.size % 24 == 0, compactRelative.size % 8 == 0,
       initialisers.size % 8 == 0, finalisers.size % 8 == 0, preinitialisers.size % 8 == 0
     else { throw refuse("a table's size is no multiple of its entries'") }
+    for (table, what) in [
+      (relocations, "DT_RELA"), (jumpSlots, "DT_JMPREL"), (compactRelative, "DT_RELR"),
+      (initialisers, "DT_INIT_ARRAY"), (finalisers, "DT_FINI_ARRAY"),
+      (preinitialisers, "DT_PREINIT_ARRAY"),
+    ] where table.address == 0 && !table.isEmpty {
+      throw refuse("\(table.size) bytes of \(what), and no address")
+    }
     // Some linkers count the jump slots among the other relocations (gABI allows it).
     let end = relocations.address &+ relocations.size
     if !jumpSlots.isEmpty, jumpSlots.address >= relocations.address, jumpSlots.address < end,

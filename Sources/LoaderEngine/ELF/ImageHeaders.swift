@@ -98,7 +98,8 @@ package struct ImageHeaders: Sendable {
       alignment = max(alignment, step)
       loads.append(
         LoadSegment(
-          offset: raw.p_vaddr - base, size: raw.p_memsz, fileOffset: raw.p_offset,
+          offset: raw.p_vaddr - base, size: raw.p_memsz,
+          fileOffset: raw.p_filesz == 0 ? raw.p_vaddr & (page - 1) : raw.p_offset,
           fileSize: raw.p_filesz, access: SegmentAccess(rawValue: raw.p_flags & 7)))
     }
     guard !loads.isEmpty else { throw malformed("program headers", header.e_phoff, "no PT_LOAD") }
@@ -187,7 +188,9 @@ package struct ImageHeaders: Sendable {
     var header = Elf64_Ehdr()
     if source.size < UInt64(size) {
       let start = try source.contents()
-      guard case .unknown(let found) = Identification.kind(of: Bytes(start)) else {
+      let magic = Bytes(start).load(UInt32.self, at: 0)
+      guard magic != 0x464C_457F, case .unknown(let found) = Identification.kind(of: Bytes(start))
+      else {
         throw LinkError(
           file: source.name,
           .malformed(structure: "ELF header", offset: 0, detail: "the file ends inside it"))

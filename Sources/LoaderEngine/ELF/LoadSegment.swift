@@ -17,7 +17,7 @@ public struct LoadSegment: Hashable, Sendable, BitwiseCopyable {
   public var offset: UInt64
   /// Size in memory, bytes; what goes beyond `fileSize` is zero.
   public var size: UInt64
-  /// Where its bytes begin in the source.
+  /// Where its bytes begin in the source; of one without any, the offset in the page.
   public var fileOffset: UInt64
   public var fileSize: UInt64
   public var access: SegmentAccess

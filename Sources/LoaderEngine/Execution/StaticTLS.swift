@@ -27,11 +27,18 @@ package final class StaticTLS: @unchecked Sendable {
 
   /// Space in every thread's block: its offset from the thread pointer.
   ///
-  /// - Throws: `LinkError.noSpace` when the block is full.
+  /// - Throws: `LinkError.noSpace` when the block is full, `.unsupported` for more alignment than it has.
   package func allocate(_ size: UInt64, alignment: UInt64) throws(LinkError) -> UInt64 {
-    // The block itself is 64-byte aligned; the thread pointer too (psABI: at least 64 on x86-64).
-    guard alignment <= 64,
-      let range = StaticTLS.allocator.withLock({ $0.allocate(size, alignment: alignment) })
+    // As the block itself is: ld.so aligns every thread's pointer to the most that a PT_TLS asks for.
+    guard alignment <= UInt64(HL_STATIC_TLS_ALIGNMENT) else {
+      throw LinkError(
+        file: "",
+        .unsupported(
+          what: "static thread-local storage aligned to \(alignment) bytes",
+          help: "compile with -ftls-model=global-dynamic, or align it to at most"
+            + " \(HL_STATIC_TLS_ALIGNMENT)"))
+    }
+    guard let range = StaticTLS.allocator.withLock({ $0.allocate(size, alignment: alignment) })
     else {
       throw LinkError(
         file: "", .noSpace(what: "static thread-local storage", requested: size))

@@ -120,6 +120,7 @@ struct UnwindTable {
       size <= UInt64(end - reader.at)
     else { throw Defect(offset: start, detail: "CIE with an unknown augmentation") }
     var entry = CommonEntry(hasData: true)
+    var hasAddress = false
     for letter in augmentation.dropFirst() {
       switch letter {
       case UInt8(ascii: "R"), UInt8(ascii: "L"):
@@ -127,13 +128,16 @@ struct UnwindTable {
           throw Defect(offset: start, detail: "truncated CIE")
         }
         if letter == UInt8(ascii: "R") { entry.address = value } else { entry.handlers = value }
+        hasAddress = hasAddress || letter == UInt8(ascii: "R")
       case UInt8(ascii: "P"):
-        guard let value = reader.byte(), let width = UnwindTable.width(value) else {
-          throw Defect(offset: start, detail: "truncated CIE")
-        }
+        // 0x50, aligned: the unwinder pads, which moves all that follows.
+        guard let value = reader.byte(), let width = UnwindTable.width(value),
+          value & 0x70 != 0x50
+        else { throw Defect(offset: start, detail: "truncated CIE") }
         note(reader.at, value)
         guard reader.skip(width) else { throw Defect(offset: start, detail: "truncated CIE") }
-      case UInt8(ascii: "S"), UInt8(ascii: "B"): break
+      // libgcc looks for R no further than to these.
+      case UInt8(ascii: "S") where hasAddress, UInt8(ascii: "B") where hasAddress: break
       default: throw Defect(offset: start, detail: "CIE with an unknown augmentation")
       }
     }

@@ -125,6 +125,7 @@ struct DynamicRelocation {
   }
 
   private mutating func applyObserved(_ entry: Elf64_Rela, _ lazily: Bool) throws(LinkError) {
+    typealias Type = X86_64.Dynamic
     let symbol = entry.symbol == 0 ? nil : provider.lookup.symbol(UInt32(entry.symbol))
     var event = RelocationEvent(
       image: image.name, offset: entry.r_offset &- image.headers.base, type: entry.type,
@@ -135,8 +136,8 @@ struct DynamicRelocation {
     case .proceed: try apply(entry, lazily)
     case .skip: return
     case .write(let value):
-      let width: UInt64 = [1, 2, 4, 10, 32].contains(entry.type) && entry.type != 1 ? 4 : 8
-      try store(value, entry, width == 4 ? .word32 : .word64)
+      let isNarrow = [Type.pc32, Type.word32, Type.size32].contains(entry.type)
+      try store(value, entry, isNarrow ? .word32 : .word64)
     }
     event.value = writer.read(entry.r_offset) ?? 0
     image.options.observer?.didRelocate?(event)
@@ -219,14 +220,23 @@ struct DynamicRelocation {
   }
 
   private mutating func definition(_ entry: Elf64_Rela) throws(LinkError) -> Binding? {
-    let index = UInt32(entry.symbol)
+    let index = try symbolIndex(entry)
     if let found = try image.bind(index, isForCall: answers.isForCall) { return found }
     missing.note(image, index, entry)
     return nil
   }
 
-  private mutating func copy(_ entry: Elf64_Rela) throws(LinkError) {
+  /// The symbol that a relocation names is one of the table.
+  private func symbolIndex(_ entry: Elf64_Rela) throws(LinkError) -> UInt32 {
     let index = UInt32(entry.symbol)
+    guard provider.lookup.symbol(index) != nil else {
+      throw malformed(entry, "symbol \(index) lies outside the symbol table")
+    }
+    return index
+  }
+
+  private mutating func copy(_ entry: Elf64_Rela) throws(LinkError) {
+    let index = try symbolIndex(entry)
     guard let found = try image.bind(index, isForCall: false, isCopy: true),
       let owner = found.provider
     else { return missing.note(image, index, entry) }
@@ -296,7 +306,7 @@ struct DynamicRelocation {
   }
 
   private mutating func definitionForThread(_ entry: Elf64_Rela) throws(LinkError) -> Binding? {
-    let index = UInt32(entry.symbol)
+    let index = try symbolIndex(entry)
     if let found = try image.bind(index, isForCall: true) { return found }
     missing.note(image, index, entry)
     return nil

@@ -16,7 +16,7 @@ public final class Image: Sendable {
     self.group = group
     self.mapped = mapped
     provider = mapped.provider
-    scope = group.localScope
+    scope = group.scope(of: mapped)
     hold = nil
   }
 

@@ -15,6 +15,7 @@ package final class ImageGroup: @unchecked Sendable {
   package var edges: [[Int]] = []
   /// What references are looked up in: shared by all images of the group.
   package internal(set) var localScope = Scope.empty
+  private let memberScopes = Mutex<[ObjectIdentifier: Scope]>([:])
 
   private var indirect: [IndirectReference] = []
   private let arguments: ArgumentVector?
@@ -186,6 +187,35 @@ package final class ImageGroup: @unchecked Sendable {
     }
 
     deinit { for index in unfinished.reversed() { images[index].runFinalisers() } }
+  }
+
+  /// Where a symbol of one of the images is looked up: in itself, then in what it needs, breadth-first, as far
+  /// as that is not what every image sees (Linux: dlsym(3) with a handle).
+  func scope(of image: MappedImage) -> Scope {
+    if image === images.first { return localScope }
+    return memberScopes.withLock { known in
+      if let scope = known[ObjectIdentifier(image)] { return scope }
+      let scope = Scope(searched(from: image.provider))
+      known[ObjectIdentifier(image)] = scope
+      return scope
+    }
+  }
+
+  private func searched(from provider: SymbolProvider) -> [SymbolProvider] {
+    var list = [provider]
+    var next = 0
+    while next < list.count {
+      let needer = list[next]
+      next += 1
+      for index in needer.entries.needed.indices {
+        guard let name = needer.neededName(index),
+          let found = localScope.providers.first(where: { $0.isNamed(name) }),
+          !list.contains(where: { $0 === found })
+        else { continue }
+        list.append(found)
+      }
+    }
+    return list
   }
 
   /// Images so that each comes after those it needs; where that leaves a choice, and in a circle, as

@@ -28,9 +28,9 @@ extension MappedImage {
       }
       for function in functions(table)
       where !provider.view.isExecutable(function.value &- provider.bias) {
-        guard
-          HostImages.current().image(at: function) != nil || LiveImages.image(at: function) != nil
-        else {
+        let other =
+          HostImages.current().image(at: function) ?? LiveImages.image(at: function)?.provider
+        guard other?.isCode(function.value) == true else {
           throw LinkError(
             file: name,
             .malformed(

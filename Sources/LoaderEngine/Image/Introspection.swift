@@ -12,7 +12,7 @@ package protocol LibraryOpener: AnyObject, Sendable {
   /// - Throws: `LinkError` when it is ours and cannot be loaded.
   func open(_ name: String, mode: Int32, for caller: MappedImage) throws(LinkError) -> Image?
   /// What images see besides the process's libraries and their own (Linux: RTLD_GLOBAL).
-  var visible: Scope { get }
+  var visible: (groups: [ImageGroup], scope: Scope) { get }
 }
 
 package enum Introspection {
@@ -136,18 +136,20 @@ package enum Introspection {
       return searched.find(request)
     }
     guard let image = LiveImages.image(at: caller), let asking = image.mapped else { return nil }
+    // What is visible now stays while it is looked into.
+    let visible = asking.options.opener?.visible
+    defer { withExtendedLifetime(visible) {} }
     switch handle {
     case 0:  // RTLD_DEFAULT: what nobody of these has, the process may have got since.
       return find(
         request,
-        [asking.scopes.first, asking.options.opener?.visible]
-          + asking.scopes.dropFirst().map(Optional.some))
+        [asking.scopes.first, visible?.scope] + asking.scopes.dropFirst().map(Optional.some))
     case UInt.max:  // RTLD_NEXT: behind the caller, in the order of what was asked for.
       isOurs = 1
       let list = searchList(of: image.ofRoot)
       let own = list.firstIndex { $0 === asking.provider } ?? -1
       return Scope(list).find(request, from: own + 1)
-    case program: return find(request, [asking.scopes.first, asking.options.opener?.visible])
+    case program: return find(request, [asking.scopes.first, visible?.scope])
     default: return nil
     }
   }

@@ -2,6 +2,7 @@
 // it on the way (relocation, registration with the unwinder, thread-local storage) hangs on it and goes
 // with it: dropping the image is what undoes a load.
 internal import CLoaderSupport
+internal import Synchronization
 
 /// A shared object or executable that is mapped.
 package final class MappedImage: @unchecked Sendable {
@@ -21,10 +22,15 @@ package final class MappedImage: @unchecked Sendable {
   var lazyTable: LazyTable?
   var liveRecord: LiveRecord?
   var hasAdoptedThreads = false
-  private var ledger: ThreadExitLedger?
   var descriptors: ThreadLocalDescriptors?
-  /// Images of other groups that have variables this one refers to (GNU: STB_GNU_UNIQUE).
-  var uniqueOwners: [AnyObject] = []
+  private let late = Mutex(Late())
+
+  /// What binding a function may add, which several threads do at once when it is done lazily.
+  private struct Late {
+    var ledger: ThreadExitLedger?
+    /// Images of other groups that have variables this one refers to (GNU: STB_GNU_UNIQUE).
+    var uniqueOwners: [MappedImage] = []
+  }
 
   /// Maps an image and opens its tables.
   ///
@@ -160,13 +166,26 @@ package final class MappedImage: @unchecked Sendable {
 
   /// The image's code registers destructors for threads' ends.
   func noteThreadExits() throws(LinkError) {
-    if ledger == nil { ledger = try ThreadExitLedger(mapping.range) }
+    let range = mapping.range
+    try late.withLock { (late) throws(LinkError) in
+      if late.ledger == nil { late.ledger = try ThreadExitLedger(range) }
+    }
+  }
+
+  /// The image's references lead into another one, of another group, which stays for that.
+  func keep(_ owner: MappedImage) {
+    late.withLock { late in
+      if !late.uniqueOwners.contains(where: { $0 === owner }) { late.uniqueOwners.append(owner) }
+    }
   }
 
   /// Withdraws the image from who knows it. What still owes a thread a destructor keeps `owner`.
   func handOver(to owner: AnyObject) {
+    let ledger = late.withLock { late in
+      defer { late.ledger = nil }
+      return late.ledger
+    }
     ledger?.handOver(owner)
-    ledger = nil
   }
 
   /// The run-time address of a virtual one.

@@ -5,6 +5,8 @@ internal import CLoaderSupport
 /// What was looked up in vain.
 struct MissingReferences {
   private var entries: [String: LinkError.UndefinedSymbol] = [:]
+  /// A plugin of a program that is not here may miss thousands: each suggestion looks at every name there is.
+  private static let mostSuggestions = 50
   var isEmpty: Bool { entries.isEmpty }
 
   mutating func note(_ image: MappedImage, _ index: UInt32, _ relocation: Elf64_Rela) {
@@ -30,7 +32,9 @@ struct MissingReferences {
   func error(file: String, searched: [SymbolProvider]) -> LinkError {
     var symbols: [LinkError.UndefinedSymbol] = []
     for var symbol in entries.values.sorted(by: { $0.name < $1.name }) {
-      symbol.suggestion = MissingReferences.nearest(to: symbol.name, in: searched)
+      if symbols.count < MissingReferences.mostSuggestions {
+        symbol.suggestion = MissingReferences.nearest(to: symbol.name, in: searched)
+      }
       symbols.append(symbol)
     }
     return LinkError(file: file, .undefined(symbols))

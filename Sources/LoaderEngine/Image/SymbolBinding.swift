@@ -95,7 +95,7 @@ extension MappedImage {
       let (chosen, owner) = UniqueSymbols.definition(for: found, request)
       // What is found through the scopes is held by them already.
       if let owner, owner !== self, !scopes.contains(where: { $0.holds(chosen.provider) }) {
-        uniqueOwners.append(owner)
+        keep(owner)
       }
       return chosen
     }
@@ -150,20 +150,27 @@ enum UniqueSymbols {
 
   /// The one definition, and what keeps it.
   static func definition(for found: FoundSymbol, _ request: LookupRequest) -> (
-    FoundSymbol, owner: AnyObject?
+    FoundSymbol, owner: MappedImage?
   ) {
     let key = request.name.view.string
+    if let known = table.withLock({ living($0[key]) }) { return known }
+    // Without our lock: the process's loader has one of its own, and calls initialisers with it.
+    let chosen = found.provider.isHost ? found : HostUnique.definition(request.name) ?? found
     return table.withLock { table in
-      if let known = table[key], let provider = known.provider {
-        let owner = provider.owner
-        // An image that is about to go is no owner any more.
-        if owner != nil || provider.isHost, let symbol = provider.lookup.symbol(known.index) {
-          return (FoundSymbol(provider: provider, index: known.index, symbol: symbol), owner)
-        }
-      }
-      let chosen = found.provider.isHost ? found : HostUnique.definition(request.name) ?? found
+      // Another thread may have been first.
+      if let known = living(table[key]) { return known }
       table[key] = Entry(provider: chosen.provider, index: chosen.index)
-      return (chosen, chosen.provider.owner)
+      return (chosen, chosen.provider.owner as? MappedImage)
     }
+  }
+
+  private static func living(_ entry: Entry?) -> (FoundSymbol, owner: MappedImage?)? {
+    guard let entry, let provider = entry.provider else { return nil }
+    let owner = provider.owner as? MappedImage
+    // An image that is about to go is no owner any more.
+    guard owner != nil || provider.isHost, let symbol = provider.lookup.symbol(entry.index) else {
+      return nil
+    }
+    return (FoundSymbol(provider: provider, index: entry.index, symbol: symbol), owner)
   }
 }

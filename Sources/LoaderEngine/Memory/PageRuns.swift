@@ -54,8 +54,11 @@ extension MappingRequest {
       let segment = segments[index]
       guard segment.offset >= end, segment.offset <= size, segment.size <= size - segment.offset
       else { throw refusal(segment.fileOffset, "segment \(index) leaves its place in the image") }
-      guard segment.fileSize <= segment.size, segment.fileOffset <= source.size,
-        segment.fileSize <= source.size - segment.fileOffset
+      // Memory that no file fills stands nowhere in the file: its offset is that in its page.
+      guard segment.fileSize <= segment.size,
+        segment.fileSize == 0 && segment.fileOffset < pageSize
+          || segment.fileOffset <= source.size
+            && segment.fileSize <= source.size - segment.fileOffset
       else { throw refusal(segment.fileOffset, "segment \(index) leaves the file") }
       guard !segment.access.isSuperset(of: [.write, .execute]) else { throw writableText() }
       end = segment.offset + segment.size

@@ -313,7 +313,12 @@ package struct SymbolLookup: @unchecked Sendable, BitwiseCopyable {
   /// Calls `body` with the hash, but for its lowest bit, of every symbol that the GNU hash table leads to,
   /// and perhaps of others.
   @inline(__always)
-  func forEachHash(_ body: (UInt32) -> Void) {
+  func forEachHash(_ body: (UInt32) -> Void) { forEachChained { _, entry in body(entry) } }
+
+  /// Calls `body` once with the index and the chain entry of every symbol between the first chain's start and
+  /// the last one's end, however many buckets claim it.
+  @inline(__always)
+  private func forEachChained(_ body: (UInt32, UInt32) -> Void) {
     var last: UInt32 = 0
     var first = UInt32.max
     for bucket in 0..<bucketCount {
@@ -326,7 +331,7 @@ package struct SymbolLookup: @unchecked Sendable, BitwiseCopyable {
     var index = first
     while index < symbolLimit, index - chainOffset < chainLimit {
       let entry = (chains + Int(index - chainOffset) &* 4).loadUnaligned(as: UInt32.self)
-      body(entry)
+      body(index, entry)
       if index >= last, entry & 1 != 0 { break }
       index += 1
     }
@@ -338,16 +343,7 @@ package struct SymbolLookup: @unchecked Sendable, BitwiseCopyable {
       for index in 1..<max(min(chainLimit, symbolLimit), 1) { visit(index, body) }
       return
     }
-    for bucket in 0..<bucketCount {
-      var index = (buckets + Int(bucket) &* 4).loadUnaligned(as: UInt32.self)
-      guard index >= chainOffset, index != 0 else { continue }
-      while index < symbolLimit, index - chainOffset < chainLimit {
-        visit(index, body)
-        let entry = (chains + Int(index - chainOffset) &* 4).loadUnaligned(as: UInt32.self)
-        if entry & 1 != 0 { break }
-        index += 1
-      }
-    }
+    forEachChained { index, _ in visit(index, body) }
   }
 
   private func visit(_ index: UInt32, _ body: (UInt32, Elf64_Sym) -> Void) {

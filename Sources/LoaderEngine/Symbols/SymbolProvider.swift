@@ -38,6 +38,8 @@ package final class SymbolProvider: @unchecked Sendable {
   package let soname: NameView?
   /// What keeps the image mapped, of one that we have loaded.
   package weak var owner: AnyObject?
+  /// Who needed it when it was loaded; nil for one that was asked for.
+  package var loader: SymbolProvider?
   /// Whether IFUNCs' resolvers of this image are called at all.
   package var runsResolvers = true
   private let copies: [UnsafeMutableRawPointer]

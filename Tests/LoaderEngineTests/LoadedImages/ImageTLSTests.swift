@@ -112,10 +112,12 @@ struct ImageTLSTests {
     }
   }
 
-  @Test("Alignment above a page's fraction is kept", arguments: [64, 4096])
-  func alignment(of alignment: Int) throws {
+  @Test(
+    "Alignment above a cache line's is kept, at a fixed offset too", arguments: [64, 128, 4096],
+    ["global-dynamic", "initial-exec"])
+  func alignment(of alignment: Int, model: String) throws {
     let image = try SharedObject(
-      "aligned\(alignment)", flags: ["-ftls-model=global-dynamic"],
+      "aligned\(alignment)", flags: ["-ftls-model=\(model)"],
       """
       __thread char before = 1;
       __thread __attribute__((aligned(\(alignment)))) long first = 5;

@@ -1,7 +1,9 @@
 // Which definition a name means: the order of scopes, visibility, uniqueness, contexts. ld.so's rules; where
 // they can be had, its answers. gABI, “Shared Object Dependencies”, DT_SYMBOLIC; dlopen(3).
+import Foundation
 import Glibc
 import LoaderEngine
+import SystemPackage
 import TestFixtures
 import Testing
 
@@ -70,6 +72,54 @@ struct ScopeTests {
     #expect(try LoadedImages.dlopened(object, "run") == Int(getppid()))
     // A lookup in the image itself finds its own.
     #expect(try object.load().call("getppid") == -7)
+  }
+
+  @Test("A symbol of a dependency is looked up there first, as with its handle")
+  func ofDependency() throws {
+    let context = LinkContext()
+    let inner = Self.defining("one", 1)
+    let outer = SharedObject(
+      "overone", needs: [inner], "long which(void) { return 2; } long datum = 2; long only_outer;")
+    let image = try outer.load(.file, in: context)
+    let dependency = try #require(context.images.first { $0.soname == inner.fileName })
+    #expect(try image.call("which") == 2 && dependency.call("which") == 1)
+    #expect(dependency.address(of: "only_outer") == nil)
+    let handle = try #require(dlopen(try outer.path(), RTLD_NOW))
+    defer { dlclose(handle) }
+    let theirs = try #require(dlopen(try inner.path(), RTLD_NOW | RTLD_NOLOAD))
+    defer { dlclose(theirs) }
+    #expect(dlsym(theirs, "only_outer") == nil && dlsym(theirs, "which") != dlsym(handle, "which"))
+  }
+
+  @Test("DT_RPATH counts for what is needed further down, as for ld.so")
+  func runPathOfLoaders() throws {
+    let folder = Compiled.folder.appending(path: "rpath.\(getpid())")
+    defer { try? FileManager.default.removeItem(at: folder) }
+    func path(_ name: String) -> String { folder.appending(path: "\(name)/lib\(name).so").path }
+    func make(_ name: String, _ source: String, needs: String..., rpath: String...) throws {
+      let place = folder.appending(path: name)
+      try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+      let file = place.appending(path: "\(name).c")
+      try Data((source + "\n").utf8).write(to: file)
+      let paths = rpath.map { folder.appending(path: $0).path }.joined(separator: ":")
+      try Compiled.run(
+        ["gcc", "-shared", "-fPIC", "-Wl,-soname,lib\(name).so", "-Wl,--disable-new-dtags"]
+          + (paths.isEmpty ? [] : ["-Wl,-rpath,\(paths)"])
+          + ["-Wl,--allow-shlib-undefined", "-o", path(name), file.path] + needs.map(path))
+    }
+    // The second one says where the last one lies; neither the one that needs it nor the first does.
+    try make("deepest", "long deepest(void) { return 7; }")
+    try make(
+      "lower", "long deepest(void); long lower(void) { return deepest(); }", needs: "deepest")
+    try make(
+      "upper", "long lower(void); long upper(void) { return lower(); }", needs: "lower",
+      rpath: "lower", "deepest")
+    try make(
+      "top", "long upper(void); long run(void) { return upper(); }", needs: "upper", rpath: "upper")
+    let handle = try #require(dlopen(path("top"), RTLD_NOW | RTLD_LOCAL))
+    dlclose(handle)
+    let image = try LinkContext().loadLibrary(FilePath(path("top")))
+    #expect(try image.call("run") == 7)
   }
 
   // MARK: visibility
