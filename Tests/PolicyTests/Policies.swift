@@ -88,7 +88,7 @@ enum Policy: String, CaseIterable {
   static let roomOrder = [
     "Addresses", "Diagnostics", "ELF", "Memory", "Relocation", "Architecture", "Execution",
     "Symbols", "Host",
-    "Image", "JIT", "Plan", "Context", "Comparison",
+    "Image", "JIT", "Debugging", "Plan", "Context", "Comparison",
   ]
 
   static func wrongRooms(_ files: [SourceFile]) -> [Violation] {
@@ -136,6 +136,7 @@ enum Policy: String, CaseIterable {
     ("Sources/LoaderEngine/Execution/", "calls loaded code"),
     ("Sources/LoaderEngine/Host/", "reads the process's own images"),
     ("Sources/LoaderEngine/JIT/", "copies and fixes up code in the arena"),
+    ("Sources/LoaderEngine/Debugging/", "writes images for debuggers and profilers"),
     ("Sources/LoaderEngine/Symbols/", "reads proven tables where they are; names in blocks"),
     ("Sources/LoaderEngine/Image/", "writes relocated words, reads proven tables"),
     ("Sources/LoaderEngine/Comparison/", "reads words that two loaders relocated"),

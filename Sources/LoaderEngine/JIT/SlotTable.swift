@@ -101,6 +101,11 @@ package final class SlotTable: @unchecked Sendable {
     return SlotIndex(UInt32(offset / X86_64.cellSize))
   }
 
+  /// Calls `body` with every slot and its symbol.
+  package func forEachStub(_ body: (SlotIndex, SymbolID) -> Void) {
+    for slot in 1..<max(next, 1) { body(SlotIndex(slot), symbolOfSlot[Int(slot)]) }
+  }
+
   /// Where a slot leads in the current bank; nil while it leads to the lazy resolver.
   package func body(_ slot: SlotIndex) -> Address? {
     let address = Address(banks[current][Int(slot.value)])
