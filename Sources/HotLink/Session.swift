@@ -26,8 +26,18 @@ public final class Session: Sendable {
     public var libraries: [String] = []
     /// Use anonymous memory instead of a memfd for code.
     public var usesAnonymousMemory = false
+    /// When debuggers are told of linked code.
+    public var debugging = Debugging.lazy
 
     public init() {}
+  }
+
+  /// When debuggers are told of linked code (GDB's JIT interface).
+  public enum Debugging: String, Sendable, CaseIterable {
+    case off
+    /// When one is attached, which is looked for at each link and five times a second.
+    case lazy
+    case on
   }
 
   private let core: SessionCore

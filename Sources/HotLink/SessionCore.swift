@@ -51,11 +51,14 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       options: Program.Options(
         isStrict: options.isStrict, isLazy: options.isLazy && !options.isStrict,
         allowUndefined: options.allowUndefined,
-        arguments: options.arguments))
+        arguments: options.arguments, debugging: options.debugging))
     files = FileTable()
     libraries = options.libraries
     state = Mutex(State(generation: linked.generation))
     LazyCalls.register(self, tag: tag)
+    linked.debugger.onOmission = { [weak self] error in
+      self?.state.withLock { $0.handler }?(.debugDataOmitted(error))
+    }
   }
 
   // MARK: what is new
@@ -218,9 +221,17 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     }
     if isIdle {
       idle.notify()
-      work.wait(milliseconds: 500)
+      work.wait(milliseconds: linked.debugger.mode == .lazy ? 200 : 500)
+      lookForDebugger()
     }
     return true
+  }
+
+  private func lookForDebugger() {
+    guard linked.debugger.mode == .lazy else { return }
+    linking.lock()
+    defer { linking.unlock() }
+    linked.debugger.look()
   }
 
   private func link(_ readTime: Double) {

@@ -27,6 +27,8 @@ final class PreparedReload: @unchecked Sendable {
   var waiting = LazyUnits()
   /// Slots of functions that no unit defines any more.
   var clearedSlots: [SlotTable.Change] = []
+  /// What a debugger is shown of it.
+  var debug = DebuggerView.Draft.empty
   /// Constructors of the Swift runtime's registration object, run first.
   var runtimeInitialisers: [UInt64] = []
 

@@ -14,6 +14,7 @@ final class Program: @unchecked Sendable {
     var isLazy = false
     var allowUndefined = false
     var arguments: [String] = []
+    var debugging = Session.Debugging.lazy
   }
 
   let space: LinkSpace
@@ -26,6 +27,7 @@ final class Program: @unchecked Sendable {
   private var memberOrder: [String] = []
   var lazyUnits = LazyUnits()
   let retirement = Retirement()
+  let debugger: DebuggerView
   private var fixedConstantBytes: UInt64 = 0
   let arguments: ArgumentVector
   let libraryNames = LibraryNames()
@@ -36,6 +38,13 @@ final class Program: @unchecked Sendable {
   init(tag: UInt32, backing: Arena.BackingChoice, options: Options) throws(LinkError) {
     space = try LinkSpace(backing, tag: tag)
     self.options = options
+    let mode: DebuggerView.Mode =
+      switch options.debugging {
+      case .off: .off
+      case .lazy: .lazy
+      case .on: .on
+      }
+    debugger = DebuggerView(mode, space)
     arguments = ArgumentVector(options.arguments)
     let names = libraryNames
     var context = LinkContext.Options()
@@ -188,6 +197,7 @@ final class Program: @unchecked Sendable {
     report.relocations = set.relocationCount
     report.undefinedFunctions = set.deferredCalls.map { space.names[$0].string }
     var members: [PreparedReload.Member] = []
+    let debug = debugger.prepare(Array(set.objects.prefix(inputs.linked.count)), set.table)
     for (index, (unit, object)) in inputs.linked.enumerated() {
       let linked = set.objects[index]
       let plan = plans[index]
@@ -200,7 +210,8 @@ final class Program: @unchecked Sendable {
           unit: unit,
           version: UnitVersion(
             linked: linked, group: set.groups[set.groupOfObject[index]], images: plan.images,
-            rooms: plan.rooms),
+            rooms: plan.rooms,
+            presence: debug.presences.isEmpty ? nil : debug.presences[index]),
           plan: plan, initialisers: initialisers.toRun))
       members[index].version.captureImages(set.space.arena)
       if generation.number > 0, !isSame {
@@ -223,6 +234,7 @@ final class Program: @unchecked Sendable {
     }
     let prepared = PreparedReload(
       set: set, members: members, removedUnits: inputs.removedUnits, report: report)
+    prepared.debug = debug
     prepared.clearedSlots = inputs.slotsToClear(set, generation.table, space)
     if registers, let runtime = set.objects.last {
       prepared.runtimeInitialisers = InitialiserPlan.entries(of: runtime.object).compactMap {
@@ -277,6 +289,8 @@ final class Program: @unchecked Sendable {
     for change in prepared.set.gotChanges + prepared.gotChanges {
       space.got.set(change.entry, change.value)
     }
+    // A debugger's breakpoints are set before the first call.
+    debugger.publish(prepared.debug)
     space.slots.publish(
       prepared.set.slotChanges + prepared.clearedSlots
         + prepared.libraries.flatMap(\.slotChanges))
@@ -294,7 +308,9 @@ final class Program: @unchecked Sendable {
     old.retire()
     prepared.members = []
     prepared.libraries = []
+    prepared.debug = .empty
     report.pins = retire() + libraryPins()
+    debugger.settle()
     report.pinnedBytes = report.pins.reduce(0) { $0 + $1.bytes }
     return report
   }
@@ -317,7 +333,7 @@ final class Program: @unchecked Sendable {
     retirement.add(
       Retirement.Entry(
         unit: unit.name, group: version.group, text: version.linked.textRange,
-        escapes: version.linked.codeEscapes))
+        escapes: version.linked.codeEscapes, presence: version.presence))
   }
 
   private func start(_ prepared: PreparedReload) {

@@ -11,6 +11,8 @@ final class Retirement {
     var text: AddressRange
     /// Addresses inside it may be stored in places we do not look at.
     var escapes: Bool
+    /// Debuggers know it as long as it is here.
+    var presence: DebuggerView.Presence?
   }
 
   private var entries: [Entry] = []

@@ -52,6 +52,7 @@ extension Program {
     let prepared = try prepare([UnitChange(name: found.unit.name, object: found.object)])
     do {
       let table = try prepared.set.commit()
+      debugger.publish(prepared.debug)
       space.slots.publish(prepared.set.slotChanges)
       generation.extend(table)
       takeOver(prepared)

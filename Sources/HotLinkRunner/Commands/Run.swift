@@ -23,6 +23,11 @@ struct Run: ParsableCommand {
   @Flag(help: "Refuse undefined functions at once instead of when they are called.")
   var strict = false
 
+  @Option(
+    help: "When debuggers are told of linked code: off, lazy (when one is there), on."
+  )
+  var debug = DebugChoice.lazy
+
   @Flag(help: "Report the link as JSON on standard output.")
   var json = false
 
@@ -31,6 +36,7 @@ struct Run: ParsableCommand {
     var options = Session.Options()
     options.isStrict = strict
     options.libraries = libraries
+    options.debugging = debug.mode
     options.arguments = [files.first ?? "hotlink"] + ProgramTail.arguments
     do {
       let session = try Session(options)

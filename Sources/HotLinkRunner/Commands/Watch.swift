@@ -48,6 +48,11 @@ struct Watch: ParsableCommand {
   @Flag(help: "Refuse undefined functions at once instead of when they are called.")
   var strict = false
 
+  @Option(
+    help: "When debuggers are told of linked code: off, lazy (when one is there), on."
+  )
+  var debug = DebugChoice.lazy
+
   @Flag(help: "One JSON object a line on standard output.")
   var json = false
 
@@ -63,6 +68,7 @@ struct Watch: ParsableCommand {
     options.isStrict = strict
     options.isLazy = !eager
     options.libraries = libraries
+    options.debugging = debug.mode
     options.arguments = ["hotlink"] + paths
     do {
       let session = try Session(options)

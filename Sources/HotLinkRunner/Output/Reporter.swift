@@ -21,7 +21,18 @@ struct Reporter: Sendable {
     case .started(let report): started(report)
     case .reloaded(let report): reloaded(report)
     case .refused(let refusal): refused(refusal)
+    case .debugDataOmitted(let error): debugDataOmitted(error)
     }
+  }
+
+  private func debugDataOmitted(_ error: LinkError) {
+    guard !isJSON else {
+      return emit([
+        ("event", .string("warning")), ("unit", .string(error.file)),
+        ("reason", .string(Messages.withoutDebugData(error))),
+      ])
+    }
+    say(Messages.withoutDebugData(error))
   }
 
   private func started(_ report: StartReport) {

@@ -21,7 +21,9 @@ struct DebugSections {
     var alignment: UInt64 = 1
     /// What a reference to code that was not linked reads as (ld, lld): a pair of zeros would end a list
     /// of ranges.
-    var tombstone: UInt64 { name == ".debug_ranges" || name == ".debug_loc" ? 1 : 0 }
+    var tombstone: UInt64 {
+      NameView(name) == ".debug_ranges" || NameView(name) == ".debug_loc" ? 1 : 0
+    }
   }
 
   /// In the order in which linkers write them. Indices (`.debug_names`, `.debug_pubnames`) are left out:
