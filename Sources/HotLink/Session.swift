@@ -28,6 +28,8 @@ public final class Session: Sendable {
     public var usesAnonymousMemory = false
     /// When debuggers are told of linked code.
     public var debugging = Debugging.lazy
+    /// What profilers are told of linked code.
+    public var profiling = Profiling.off
 
     public init() {}
   }
@@ -38,6 +40,16 @@ public final class Session: Sendable {
     /// When one is attached, which is looked for at each link and five times a second.
     case lazy
     case on
+  }
+
+  /// What profilers are told of linked code.
+  public enum Profiling: String, Sendable, CaseIterable {
+    case off
+    /// `/tmp/perf-PID.map`: names.
+    case map
+    /// `jit-PID.dump` in $JITDUMPDIR, or in the working directory: names, code, lines and times, for
+    /// `perf inject --jit`.
+    case jitdump
   }
 
   private let core: SessionCore

@@ -147,6 +147,7 @@ enum Policy: String, CaseIterable {
     ("Sources/LoaderEngine/ELF/ImageSource.swift", "copies them to where they are mapped"),
     ("Sources/LoaderEngine/Relocation/RelocationRow.swift", "a field writes itself"),
     ("Sources/LoaderEngine/Architecture/", "stubs are instruction bytes"),
+    ("Sources/HotLink/Debugging/LineTable.swift", "libdw speaks C"),
     ("Sources/HotLink/Libraries/", "redirects code, compares variables"),
     ("Sources/HotLink/State/Carry.swift", "compares and writes variables at the safe point"),
     ("Sources/HotLink/State/StatePlan.swift", "hands places in images to the linker"),

@@ -15,6 +15,7 @@ final class Program: @unchecked Sendable {
     var allowUndefined = false
     var arguments: [String] = []
     var debugging = Session.Debugging.lazy
+    var profiling = Session.Profiling.off
   }
 
   let space: LinkSpace
@@ -28,6 +29,7 @@ final class Program: @unchecked Sendable {
   var lazyUnits = LazyUnits()
   let retirement = Retirement()
   let debugger: DebuggerView
+  let profiler: ProfilerView?
   private var fixedConstantBytes: UInt64 = 0
   let arguments: ArgumentVector
   let libraryNames = LibraryNames()
@@ -38,13 +40,8 @@ final class Program: @unchecked Sendable {
   init(tag: UInt32, backing: Arena.BackingChoice, options: Options) throws(LinkError) {
     space = try LinkSpace(backing, tag: tag)
     self.options = options
-    let mode: DebuggerView.Mode =
-      switch options.debugging {
-      case .off: .off
-      case .lazy: .lazy
-      case .on: .on
-      }
-    debugger = DebuggerView(mode, space)
+    debugger = DebuggerView(options.debugging.mode, space)
+    profiler = try options.profiling.view(of: space)
     arguments = ArgumentVector(options.arguments)
     let names = libraryNames
     var context = LinkContext.Options()
@@ -197,7 +194,8 @@ final class Program: @unchecked Sendable {
     report.relocations = set.relocationCount
     report.undefinedFunctions = set.deferredCalls.map { space.names[$0].string }
     var members: [PreparedReload.Member] = []
-    let debug = debugger.prepare(Array(set.objects.prefix(inputs.linked.count)), set.table)
+    let objects = Array(set.objects.prefix(inputs.linked.count))
+    let debug = debugger.prepare(objects, set.table)
     for (index, (unit, object)) in inputs.linked.enumerated() {
       let linked = set.objects[index]
       let plan = plans[index]
@@ -235,6 +233,7 @@ final class Program: @unchecked Sendable {
     let prepared = PreparedReload(
       set: set, members: members, removedUnits: inputs.removedUnits, report: report)
     prepared.debug = debug
+    prepared.profile = profiler?.prepare(objects, set.table) ?? []
     prepared.clearedSlots = inputs.slotsToClear(set, generation.table, space)
     if registers, let runtime = set.objects.last {
       prepared.runtimeInitialisers = InitialiserPlan.entries(of: runtime.object).compactMap {
@@ -291,6 +290,7 @@ final class Program: @unchecked Sendable {
     }
     // A debugger's breakpoints are set before the first call.
     debugger.publish(prepared.debug)
+    profiler?.publish(prepared.profile)
     space.slots.publish(
       prepared.set.slotChanges + prepared.clearedSlots
         + prepared.libraries.flatMap(\.slotChanges))
@@ -359,6 +359,12 @@ final class Program: @unchecked Sendable {
 
   func call(_ address: UInt64) {
     LinkedCode.initialise(Address(address), arguments)
+  }
+
+  /// Recycles what nobody is inside of any more. At the safe point of the host's thread.
+  func collect() {
+    _ = retire()
+    debugger.settle()
   }
 
   private func retire() -> [Pin] {

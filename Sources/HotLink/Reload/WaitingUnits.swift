@@ -53,6 +53,7 @@ extension Program {
     do {
       let table = try prepared.set.commit()
       debugger.publish(prepared.debug)
+      profiler?.publish(prepared.profile)
       space.slots.publish(prepared.set.slotChanges)
       generation.extend(table)
       takeOver(prepared)

@@ -14,3 +14,10 @@ enum DebugChoice: String, ExpressibleByArgument, CaseIterable {
     }
   }
 }
+
+/// What profilers are told of linked code.
+enum PerfChoice: String, ExpressibleByArgument, CaseIterable {
+  case map, jitdump
+
+  var mode: Session.Profiling { self == .map ? .map : .jitdump }
+}

@@ -28,6 +28,11 @@ struct Run: ParsableCommand {
   )
   var debug = DebugChoice.lazy
 
+  @Option(
+    help: "Tell perf of linked code: map (/tmp/perf-PID.map) or jitdump (jit-PID.dump, for `perf inject`)."
+  )
+  var perf: PerfChoice?
+
   @Flag(help: "Report the link as JSON on standard output.")
   var json = false
 
@@ -37,6 +42,7 @@ struct Run: ParsableCommand {
     options.isStrict = strict
     options.libraries = libraries
     options.debugging = debug.mode
+    options.profiling = perf?.mode ?? .off
     options.arguments = [files.first ?? "hotlink"] + ProgramTail.arguments
     do {
       let session = try Session(options)

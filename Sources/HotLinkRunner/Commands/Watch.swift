@@ -53,6 +53,11 @@ struct Watch: ParsableCommand {
   )
   var debug = DebugChoice.lazy
 
+  @Option(
+    help: "Tell perf of linked code: map (/tmp/perf-PID.map) or jitdump (jit-PID.dump, for `perf inject`)."
+  )
+  var perf: PerfChoice?
+
   @Flag(help: "One JSON object a line on standard output.")
   var json = false
 
@@ -69,6 +74,7 @@ struct Watch: ParsableCommand {
     options.isLazy = !eager
     options.libraries = libraries
     options.debugging = debug.mode
+    options.profiling = perf?.mode ?? .off
     options.arguments = ["hotlink"] + paths
     do {
       let session = try Session(options)

@@ -101,9 +101,9 @@ package final class SlotTable: @unchecked Sendable {
     return SlotIndex(UInt32(offset / X86_64.cellSize))
   }
 
-  /// Calls `body` with every slot and its symbol.
-  package func forEachStub(_ body: (SlotIndex, SymbolID) -> Void) {
-    for slot in 1..<max(next, 1) { body(SlotIndex(slot), symbolOfSlot[Int(slot)]) }
+  /// Calls `body` with every slot from `first` on, and its symbol.
+  package func forEachStub(from first: UInt32 = 1, _ body: (SlotIndex, SymbolID) -> Void) {
+    for slot in first..<max(next, first) { body(SlotIndex(slot), symbolOfSlot[Int(slot)]) }
   }
 
   /// Where a slot leads in the current bank; nil while it leads to the lazy resolver.
