@@ -156,6 +156,10 @@ public final class Session: Sendable {
     }
   }
 
+  /// Ends the linker's thread, so that a process about to exit has none that its debugger could lose.
+  /// Nothing that is added afterwards is linked; what runs goes on.
+  public func endLinking() { core.endLinking() }
+
   /// Waits until everything added so far is linked or refused. For tests and hosts without a loop.
   ///
   /// - Returns: whether a generation is ready for `update()`.

@@ -356,10 +356,16 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   }
 
   func close() {
+    endLinking()
+    linked.finish()
+  }
+
+  /// Ends the linker's thread. From then on nothing is linked.
+  func endLinking() {
     state.withLock { $0.isClosed = true }
     source?.stop()
     work.notify()
     thread?.join()
-    linked.finish()
+    thread = nil
   }
 }

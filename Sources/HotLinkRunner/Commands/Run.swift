@@ -17,7 +17,9 @@ struct Run: ParsableCommand {
   @Option(help: "Function to call, as `int main(int, char **, char **)`.")
   var entry: String = "main"
 
-  @Option(name: .customShort("l"), help: "Library to open in the process first, as for a linker.")
+  @Option(
+    name: .customShort("l", allowingJoined: true),
+    help: "Library to open in the process first, as for a linker.")
   var libraries: [String] = []
 
   @Flag(help: "Refuse undefined functions at once instead of when they are called.")
@@ -29,7 +31,8 @@ struct Run: ParsableCommand {
   var debug = DebugChoice.lazy
 
   @Option(
-    help: "Tell perf of linked code: map (/tmp/perf-PID.map) or jitdump (jit-PID.dump, for `perf inject`)."
+    help:
+      "Tell perf of linked code: map (/tmp/perf-PID.map) or jitdump (jit-PID.dump, for `perf inject`)."
   )
   var perf: PerfChoice?
 
@@ -46,11 +49,12 @@ struct Run: ParsableCommand {
     options.arguments = [files.first ?? "hotlink"] + ProgramTail.arguments
     do {
       let session = try Session(options)
-      if json { session.onEvent { reporter.report($0) } }
+      session.onEvent { reporter.report($0, ifWarning: !json) }
       for file in files { try session.add(input: file) }
       try session.start()
       let address = try session.address(of: entry)
       let status = LinkedCode.main(address, ArgumentVector(options.arguments))
+      session.endLinking()
       // exit runs the program's handlers and finalisers; the session must outlive them.
       withExtendedLifetime(session) { Glibc.exit(status) }
     } catch let refusal as Refusal {

@@ -39,7 +39,9 @@ struct Watch: ParsableCommand {
   @Option(help: "Milliseconds of quiet to wait for before linking what changed.")
   var settle: Int = 0
 
-  @Option(name: .customShort("l"), help: "Library to open in the process first, as for a linker.")
+  @Option(
+    name: .customShort("l", allowingJoined: true),
+    help: "Library to open in the process first, as for a linker.")
   var libraries: [String] = []
 
   @Flag(help: "Link every unit before the first frame, not when it is first called.")
@@ -54,7 +56,8 @@ struct Watch: ParsableCommand {
   var debug = DebugChoice.lazy
 
   @Option(
-    help: "Tell perf of linked code: map (/tmp/perf-PID.map) or jitdump (jit-PID.dump, for `perf inject`)."
+    help:
+      "Tell perf of linked code: map (/tmp/perf-PID.map) or jitdump (jit-PID.dump, for `perf inject`)."
   )
   var perf: PerfChoice?
 

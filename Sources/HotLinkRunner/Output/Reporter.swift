@@ -16,6 +16,12 @@ struct Reporter: Sendable {
 
   // MARK: events
 
+  /// - Parameter ifWarning: other events are not told.
+  func report(_ event: SessionEvent, ifWarning: Bool) {
+    if case .debugDataOmitted = event { return report(event) }
+    if !ifWarning { report(event) }
+  }
+
   func report(_ event: SessionEvent) {
     switch event {
     case .started(let report): started(report)

@@ -59,7 +59,7 @@ package final class DebugImage: @unchecked Sendable {
     skippedRelocations = relocation.skipped
   }
 
-  /// Describes the stubs of a program: a section named `.plt` and symbols `NAME@plt`, by which a debugger
+  /// Describes the stubs of a program: a section named `.plt` and symbols `NAME@plt` (or `plt:NAME`), by which a debugger
   /// knows to step through them.
   package init(stubsOf space: LinkSpace) {
     let stubs = AddressRange(
@@ -67,9 +67,12 @@ package final class DebugImage: @unchecked Sendable {
     let places = SectionPlaces([SectionPlaces.Place(range: stubs, isCode: true)])
     var symbols = DebugSymbols(places)
     space.slots.forEachStub { slot, symbol in
+      let name = space.names[symbol].withoutUnit
+      // gdb finds `Shape::area` in a mangled name with `@plt` behind it, and would stop in the stub, too.
       symbols.add(
-        space.names[symbol].withoutUnit, "@plt", address: space.slots.stub(slot).value,
-        size: X86_64.thunkOffset, type: UInt8(STT_FUNC), isLocal: false)
+        name.isMangled ? "plt:" : "", name, name.isMangled ? "" : "@plt",
+        address: space.slots.stub(slot).value, size: X86_64.thunkOffset, type: UInt8(STT_FUNC),
+        isLocal: false)
     }
     let unwind = X86_64.stubUnwindTable(stubs)
     var file = ImageFile(places, codeName: ".plt")
@@ -109,5 +112,10 @@ extension NameView {
     let text = UnsafeRawBufferPointer(start: base, count: count)
     while start > 0, text[start - 1] != 1 { start -= 1 }
     return dropFirst(start)
+  }
+
+  /// C++, Rust, D, Swift.
+  fileprivate var isMangled: Bool {
+    hasPrefix("_Z") || hasPrefix("_R") || hasPrefix("_D") || hasPrefix("$s")
   }
 }

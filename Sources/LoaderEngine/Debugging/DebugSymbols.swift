@@ -16,15 +16,18 @@ struct DebugSymbols {
     for unit in units {
       unit.forEachNamed { found in
         add(
-          found.name, "", address: found.address, size: found.size,
+          "", found.name, "", address: found.address, size: found.size,
           type: found.isCode ? UInt8(STT_FUNC) : UInt8(STT_OBJECT), isLocal: found.isLocal)
       }
     }
   }
 
-  /// - Parameter suffix: written behind the name.
+  /// - Parameters:
+  ///   - prefix: written before the name.
+  ///   - suffix: written behind it.
   mutating func add(
-    _ name: NameView, _ suffix: StaticString, address: UInt64, size: UInt64, type: UInt8,
+    _ prefix: StaticString, _ name: NameView, _ suffix: StaticString, address: UInt64, size: UInt64,
+    type: UInt8,
     isLocal: Bool
   ) {
     var symbol = Elf64_Sym()
@@ -33,6 +36,7 @@ struct DebugSymbols {
     symbol.st_shndx = places.index(of: address)
     symbol.st_value = address
     symbol.st_size = size
+    prefix.withUTF8Buffer { names.append(contentsOf: $0) }
     names.append(contentsOf: UnsafeRawBufferPointer(start: name.base, count: name.count))
     suffix.withUTF8Buffer { names.append(contentsOf: $0) }
     names.append(0)

@@ -82,6 +82,9 @@ package final class DebuggerView: @unchecked Sendable {
   /// How many images are shown, the one of the stubs aside.
   package var imageCount: Int { parts.count { $0.entry != nil } }
 
+  /// How many objects it knows of.
+  package var objectCount: Int { partOf.count }
+
   /// Notes the objects of a link; makes their images when somebody looks. On the linker's thread.
   package func prepare(_ objects: [LinkedObject], _ table: SymbolTable) -> Draft {
     guard mode != .off else { return .empty }

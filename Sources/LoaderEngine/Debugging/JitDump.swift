@@ -6,7 +6,11 @@ internal import Glibc
 
 /// The dump of this process. Space that is used again is told apart by the time.
 package final class JitDump: ProfilerFile, @unchecked Sendable {
-  private enum Record: UInt32 { case load = 0, lines = 2, close = 3 }
+  private enum Record: UInt32 {
+    case load = 0
+    case lines = 2
+    case close = 3
+  }
 
   private let descriptor: Int32
   private let marker: UnsafeMutableRawPointer?
@@ -74,7 +78,9 @@ package final class JitDump: ProfilerFile, @unchecked Sendable {
     let time = JitDump.now()
     var at = 0
     while at + 16 <= records.count {
-      let size = records.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: at + 4, as: UInt32.self) }
+      let size = records.withUnsafeBytes {
+        $0.loadUnaligned(fromByteOffset: at + 4, as: UInt32.self)
+      }
       records.withUnsafeMutableBytes {
         $0.storeBytes(of: time, toByteOffset: at + 8, as: UInt64.self)
       }
