@@ -52,7 +52,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       tag: tag, backing: options.backing,
       options: Program.Options(
         isStrict: options.isStrict, isLazy: options.isLazy && !options.isStrict,
-        allowUndefined: options.allowUndefined,
+        allowUndefined: options.allowUndefined, wanted: options.wanted,
         arguments: options.arguments, debugging: options.debugging, profiling: options.profiling))
     files = FileTable()
     libraries = options.libraries
@@ -67,7 +67,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     state.withLock { state in
       note(files.update(file), into: &state)
     }
-    linked.offer(members: file.members)
+    linked.archives.offer(file)
     wake()
   }
 
@@ -276,7 +276,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     for path in batch.written {
       do {
         guard let file = try UnitReader.read(path, known: files.hash(path)) else { continue }
-        linked.offer(members: file.members)
+        linked.archives.offer(file)
         state.withLock { note(files.update(file), into: &$0) }
       } catch {
         if case .system(let system) = error.reason, system.code == ENOENT { continue }

@@ -22,6 +22,11 @@ struct Run: ParsableCommand {
     help: "Library to open in the process first, as for a linker.")
   var libraries: [String] = []
 
+  @Flag(
+    inversion: .prefixedNo, exclusivity: .chooseLast,
+    help: "Link all members of the archives that follow, needed or not.")
+  var wholeArchive = false
+
   @Flag(help: "Refuse undefined functions at once instead of when they are called.")
   var strict = false
 
@@ -39,6 +44,8 @@ struct Run: ParsableCommand {
   @Flag(help: "Report the link as JSON on standard output.")
   var json = false
 
+  mutating func validate() throws { files = FileRuns.unfolded(files) }
+
   func run() throws {
     let reporter = Reporter(json: json)
     var options = Session.Options()
@@ -46,11 +53,14 @@ struct Run: ParsableCommand {
     options.libraries = libraries
     options.debugging = debug.mode
     options.profiling = perf?.mode ?? .off
+    options.wanted = [entry]
     options.arguments = [files.first ?? "hotlink"] + ProgramTail.arguments
     do {
       let session = try Session(options)
       session.onEvent { reporter.report($0, ifWarning: !json) }
-      for file in files { try session.add(input: file) }
+      for file in InputFiles(files, on: CommandLine.arguments).files {
+        try session.add(input: file)
+      }
       try session.start()
       let address = try session.address(of: entry)
       let status = LinkedCode.main(address, ArgumentVector(options.arguments))
@@ -68,8 +78,10 @@ struct Run: ParsableCommand {
 
 extension Session {
   /// A file by name, or standard input for `-`.
-  func add(input: String) throws(LinkError) {
-    guard input == "-" else { return try add(FilePath(input)) }
+  func add(input: InputFiles.File) throws(LinkError) {
+    guard input.path == "-" else {
+      return try add(FilePath(input.path), isWhole: input.isWhole)
+    }
     let contents = try FileContents(draining: STDIN_FILENO, name: "standard input")
     try add(contents.bytes, name: "standard input")
   }
