@@ -36,7 +36,7 @@ let package = Package(
     .target(
       name: "HotLink",
       dependencies: [
-        "LoaderEngine", "CLoaderSupport",
+        "LoaderEngine", "CLoaderSupport", "CLibDW",
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: swiftSettings),

@@ -28,8 +28,30 @@ public final class Session: Sendable {
     public var libraries: [String] = []
     /// Use anonymous memory instead of a memfd for code.
     public var usesAnonymousMemory = false
+    /// When debuggers are told of linked code.
+    public var debugging = Debugging.lazy
+    /// What profilers are told of linked code.
+    public var profiling = Profiling.off
 
     public init() {}
+  }
+
+  /// When debuggers are told of linked code (GDB's JIT interface).
+  public enum Debugging: String, Sendable, CaseIterable {
+    case off
+    /// When one is attached, which is looked for at each link and five times a second.
+    case lazy
+    case on
+  }
+
+  /// What profilers are told of linked code.
+  public enum Profiling: String, Sendable, CaseIterable {
+    case off
+    /// `/tmp/perf-PID.map`: names.
+    case map
+    /// `jit-PID.dump` in $JITDUMPDIR, or in the working directory: names, code, lines and times, for
+    /// `perf inject --jit`.
+    case jitdump
   }
 
   private let core: SessionCore
@@ -140,6 +162,10 @@ public final class Session: Sendable {
       return false
     }
   }
+
+  /// Ends the linker's thread, so that a process about to exit has none that its debugger could lose.
+  /// Nothing that is added afterwards is linked; what runs goes on.
+  public func endLinking() { core.endLinking() }
 
   /// Waits until everything added so far is linked or refused. For tests and hosts without a loop.
   ///

@@ -23,6 +23,8 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     var noticedAt: UInt64 = 0
     /// A refused change waits for the next one.
     var held = false
+    /// The host is to look again whether replaced code is still in use.
+    var shouldCollect = false
   }
 
   enum Pending {
@@ -34,7 +36,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
 
   let state: Mutex<State>
   /// Held while the program is linked or published.
-  private let linking = ProcessLock()
+  let linking = ProcessLock()
   let linked: Program
   var markReady: @Sendable () -> Void = {}
   private let work = Signal()
@@ -47,15 +49,16 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   init(_ options: Session.Options) throws(LinkError) {
     let tag = LazyCalls.takeTag()
     linked = try Program(
-      tag: tag, backing: options.usesAnonymousMemory ? .anonymous : .automatic,
+      tag: tag, backing: options.backing,
       options: Program.Options(
         isStrict: options.isStrict, isLazy: options.isLazy && !options.isStrict,
         allowUndefined: options.allowUndefined, wanted: options.wanted,
-        arguments: options.arguments))
+        arguments: options.arguments, debugging: options.debugging, profiling: options.profiling))
     files = FileTable()
     libraries = options.libraries
     state = Mutex(State(generation: linked.generation))
     LazyCalls.register(self, tag: tag)
+    tellOmissions()
   }
 
   // MARK: what is new
@@ -218,7 +221,8 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     }
     if isIdle {
       idle.notify()
-      work.wait(milliseconds: 500)
+      work.wait(milliseconds: linked.debugger.mode == .lazy ? 200 : 500)
+      lookForDebugger()
     }
     return true
   }
@@ -257,7 +261,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     }
   }
 
-  private func requeue(_ prepared: PreparedReload) {
+  func requeue(_ prepared: PreparedReload) {
     state.withLock { state in
       for change in prepared.changes where state.pending[change.name] == nil {
         state.order.append(change.name)
@@ -296,7 +300,10 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       defer { state.prepared = nil }
       return state.prepared
     }
-    guard let prepared else { return .nothing }
+    guard let prepared else {
+      collectForDebugger()
+      return .nothing
+    }
     do {
       let report = try linked.publish(prepared)
       let handler = state.withLock { state in
@@ -331,51 +338,9 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     hl_fatal("call of undefined function", name.string)
   }
 
-  /// Links the unit that defines a name, when it waits.
-  func linkWaiting(named name: String) throws(LinkError) {
-    let generation = state.withLock { $0.generation }
-    guard let id = linked.space.names.find(name), let found = generation.table[id],
-      found.kind == .function, found.address == 0
-    else { return }
-    linking.lock()
-    defer { linking.unlock() }
-    do {
-      if try linked.linkWaiting(for: id) { relinkWhatIsReady() }
-    } catch {
-      guard case .link(let reason) = error.reason else { return }
-      throw reason
-    }
-  }
-
-  /// Links the unit of a function that is called for the first time. A unit that cannot be linked is
-  /// told to the host; the call then ends as that of an undefined function.
-  private func linkWaiting(for symbol: SymbolID) -> Bool {
-    do {
-      guard try linked.linkWaiting(for: symbol) else { return false }
-    } catch {
-      let handler = state.withLock { $0.handler }
-      handler?(.refused(error))
-      return false
-    }
-    relinkWhatIsReady()
-    return true
-  }
-
-  /// A generation that is ready was linked without a unit that is linked now: once more.
-  private func relinkWhatIsReady() {
-    let waiting = state.withLock { state -> PreparedReload? in
-      defer { state.prepared = nil }
-      return state.prepared
-    }
-    if let waiting {
-      requeue(waiting)
-      wake()
-    }
-  }
-
   // MARK: waiting and ending
 
-  private func wake() {
+  func wake() {
     state.withLock { $0.isBusy = $0.isStarted || $0.isBusy }
     work.notify()
   }
@@ -391,10 +356,16 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   }
 
   func close() {
+    endLinking()
+    linked.finish()
+  }
+
+  /// Ends the linker's thread. From then on nothing is linked.
+  func endLinking() {
     state.withLock { $0.isClosed = true }
     source?.stop()
     work.notify()
     thread?.join()
-    linked.finish()
+    thread = nil
   }
 }

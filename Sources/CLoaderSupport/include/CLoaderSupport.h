@@ -267,4 +267,19 @@ int hl_replacement(size_t index, const char **name, const void **function);
 // The address of one of them by name, or NULL.
 const void *hl_static_libc_function(const char *name);
 
+// ---- debuggers: GDB's JIT interface ----
+// Shows an ELF image in memory to a debugger until it is taken back; the image must stay meanwhile. From
+// any thread, which the debugger stops for a moment. NULL when there is no memory.
+typedef struct hl_debug_entry hl_debug_entry;
+hl_debug_entry *hl_debug_register(const void *image, size_t size);
+void hl_debug_unregister(hl_debug_entry *entry);
+// The process that traces this one (Linux: TracerPid in /proc/self/status); 0: nobody.
+int hl_tracer(void);
+
+// ---- compressed sections ----
+// Unpack exactly `size` bytes (zlib, zstd). Returns 0; EINVAL for damaged data; ENOENT when the library
+// is missing.
+int hl_inflate(void *to, size_t size, const void *from, size_t count);
+int hl_zstd_decompress(void *to, size_t size, const void *from, size_t count);
+
 #endif

@@ -29,6 +29,10 @@ final class PreparedReload: @unchecked Sendable {
   var waiting = LazyUnits()
   /// Slots of functions that no unit defines any more.
   var clearedSlots: [SlotTable.Change] = []
+  /// What a debugger is shown of it.
+  var debug = DebuggerView.Draft.empty
+  /// What a profiler is told of it.
+  var profile: [UInt8] = []
   /// Constructors of the Swift runtime's registration object, run first.
   var runtimeInitialisers: [UInt64] = []
   /// `_init` and `_fini` of new units.

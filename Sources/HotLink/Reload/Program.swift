@@ -16,6 +16,8 @@ final class Program: @unchecked Sendable {
     /// Names that the host asks for.
     var wanted: [String] = []
     var arguments: [String] = []
+    var debugging = Session.Debugging.lazy
+    var profiling = Session.Profiling.off
   }
 
   let space: LinkSpace
@@ -28,6 +30,8 @@ final class Program: @unchecked Sendable {
   var endCode: [Address] = []
   var lazyUnits = LazyUnits()
   let retirement = Retirement()
+  let debugger: DebuggerView
+  let profiler: ProfilerView?
   private var fixedConstantBytes: UInt64 = 0
   let arguments: ArgumentVector
   let libraryNames = LibraryNames()
@@ -38,6 +42,8 @@ final class Program: @unchecked Sendable {
   init(tag: UInt32, backing: Arena.BackingChoice, options: Options) throws(LinkError) {
     space = try LinkSpace(backing, tag: tag)
     self.options = options
+    debugger = DebuggerView(options.debugging.mode, space)
+    profiler = try options.profiling.view(of: space)
     arguments = ArgumentVector(options.arguments)
     let names = libraryNames
     var context = LinkContext.Options()
@@ -183,6 +189,8 @@ final class Program: @unchecked Sendable {
     report.relocations = set.relocationCount
     report.undefinedFunctions = set.deferredCalls.map { space.names[$0].string }
     var members: [PreparedReload.Member] = []
+    let objects = Array(set.objects.prefix(inputs.linked.count))
+    let debug = debugger.prepare(objects, set.table)
     for (index, (unit, object)) in inputs.linked.enumerated() {
       let linked = set.objects[index]
       let plan = plans[index]
@@ -195,7 +203,8 @@ final class Program: @unchecked Sendable {
           unit: unit,
           version: UnitVersion(
             linked: linked, group: set.groups[set.groupOfObject[index]], images: plan.images,
-            rooms: plan.rooms),
+            rooms: plan.rooms,
+            presence: debug.presences.isEmpty ? nil : debug.presences[index]),
           plan: plan, initialisers: initialisers.toRun, isNew: unit.version == nil))
       members[index].version.captureImages(set.space.arena)
       if generation.number > 0, !isSame {
@@ -218,6 +227,8 @@ final class Program: @unchecked Sendable {
     }
     let prepared = PreparedReload(
       set: set, members: members, removedUnits: inputs.removedUnits, report: report)
+    prepared.debug = debug
+    prepared.profile = profiler?.prepare(objects, set.table) ?? []
     prepared.clearedSlots = inputs.slotsToClear(set, generation.table, space)
     if registers, let runtime = set.objects.last {
       prepared.runtimeInitialisers = InitialiserPlan.entries(of: runtime.object).compactMap {
@@ -262,6 +273,9 @@ final class Program: @unchecked Sendable {
     for change in prepared.set.gotChanges + prepared.gotChanges {
       space.got.set(change.entry, change.value)
     }
+    // A debugger's breakpoints are set before the first call.
+    debugger.publish(prepared.debug)
+    profiler?.publish(prepared.profile)
     space.slots.publish(
       prepared.set.slotChanges + prepared.clearedSlots
         + prepared.libraries.flatMap(\.slotChanges))
@@ -279,7 +293,9 @@ final class Program: @unchecked Sendable {
     old.retire()
     prepared.members = []
     prepared.libraries = []
+    prepared.debug = .empty
     report.pins = retire() + libraryPins()
+    debugger.settle()
     report.pinnedBytes = report.pins.reduce(0) { $0 + $1.bytes }
     return report
   }
@@ -302,7 +318,7 @@ final class Program: @unchecked Sendable {
     retirement.add(
       Retirement.Entry(
         unit: unit.name, group: version.group, text: version.linked.textRange,
-        escapes: version.linked.codeEscapes))
+        escapes: version.linked.codeEscapes, presence: version.presence))
   }
 
   func addresses(of entries: [InitialiserPlan.Entry], _ version: UnitVersion)
@@ -315,6 +331,12 @@ final class Program: @unchecked Sendable {
 
   func call(_ address: UInt64) {
     LinkedCode.initialise(Address(address), arguments)
+  }
+
+  /// Recycles what nobody is inside of any more. At the safe point of the host's thread.
+  func collect() {
+    _ = retire()
+    debugger.settle()
   }
 
   private func retire() -> [Pin] {

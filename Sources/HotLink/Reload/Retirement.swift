@@ -11,6 +11,8 @@ final class Retirement {
     var text: AddressRange
     /// Addresses inside it may be stored in places we do not look at.
     var escapes: Bool
+    /// Debuggers know it as long as it is here.
+    var presence: DebuggerView.Presence?
   }
 
   private var entries: [Entry] = []
@@ -18,6 +20,10 @@ final class Retirement {
   private var forGood: [Entry] = []
   /// Threads of our own, which never run linked code.
   private let threads = Mutex<[Int32]>([])
+  /// Something looked as if it was on a stack, and may not be a moment later.
+  var mayGoSoon: Bool { attempts > 0 && hasStackHits }
+  private var hasStackHits = false
+  private var attempts = 0
   /// The program makes stacks of its own.
   var usesFibres = false
 
@@ -28,6 +34,7 @@ final class Retirement {
 
   func add(_ entry: Entry) {
     entries.append(entry)
+    attempts = 10
   }
 
   /// Recycles what no stack of the process leads into. Called at the safe point of the host's thread.
@@ -46,6 +53,8 @@ final class Retirement {
     let isOwnKnown = scan.scanOwnStack()
     let silent = scan.scanOtherThreads(except: threads.withLock { $0 }, stubs: stubs)
     var kept: [Entry] = []
+    attempts -= 1
+    hasStackHits = scan.hits.contains(true)
     for (index, entry) in entries.enumerated() {
       let reason: Pin.Reason
       if entry.escapes {

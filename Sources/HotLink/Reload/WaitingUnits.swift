@@ -52,6 +52,8 @@ extension Program {
     let prepared = try prepare([UnitChange(name: found.unit.name, object: found.object)])
     do {
       let table = try prepared.set.commit()
+      debugger.publish(prepared.debug)
+      profiler?.publish(prepared.profile)
       space.slots.publish(prepared.set.slotChanges)
       generation.extend(table)
       takeOver(prepared)

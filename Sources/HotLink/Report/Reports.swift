@@ -6,6 +6,8 @@ public enum SessionEvent: Sendable {
   case started(StartReport)
   case reloaded(ReloadReport)
   case refused(Refusal)
+  /// A unit runs, but a debugger sees only the names of its functions.
+  case debugDataOmitted(LinkError)
 }
 
 /// The first link of a session.

@@ -10,13 +10,19 @@ final class UnitVersion: @unchecked Sendable {
   let images: InitialImages
   /// Sections' storage beyond their size, in bytes from their start, by section index.
   let rooms: [Int: UInt64]
+  /// Tells debuggers and profilers that its code is there.
+  let presence: DebuggerView.Presence?
   private(set) lazy var symbols = SymbolsBySection(linked.object)
   private(set) lazy var variables = VariableIndex(self)
   /// Made once, compared twice: as the new version and as the old one. On the linker's thread.
   private(set) lazy var functions = FunctionContents(linked.object)
 
-  init(linked: LinkedObject, group: TextGroup, images: InitialImages, rooms: [Int: UInt64]) {
+  init(
+    linked: LinkedObject, group: TextGroup, images: InitialImages, rooms: [Int: UInt64],
+    presence: DebuggerView.Presence?
+  ) {
     self.linked = linked
+    self.presence = presence
     self.group = group
     self.images = images
     self.rooms = rooms

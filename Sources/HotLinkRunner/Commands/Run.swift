@@ -17,7 +17,9 @@ struct Run: ParsableCommand {
   @Option(help: "Function to call, as `int main(int, char **, char **)`.")
   var entry: String = "main"
 
-  @Option(name: .customShort("l"), help: "Library to open in the process first, as for a linker.")
+  @Option(
+    name: .customShort("l", allowingJoined: true),
+    help: "Library to open in the process first, as for a linker.")
   var libraries: [String] = []
 
   @Flag(
@@ -27,6 +29,17 @@ struct Run: ParsableCommand {
 
   @Flag(help: "Refuse undefined functions at once instead of when they are called.")
   var strict = false
+
+  @Option(
+    help: "When debuggers are told of linked code: off, lazy (when one is there), on."
+  )
+  var debug = DebugChoice.lazy
+
+  @Option(
+    help:
+      "Tell perf of linked code: map (/tmp/perf-PID.map) or jitdump (jit-PID.dump, for `perf inject`)."
+  )
+  var perf: PerfChoice?
 
   @Flag(help: "Report the link as JSON on standard output.")
   var json = false
@@ -38,17 +51,20 @@ struct Run: ParsableCommand {
     var options = Session.Options()
     options.isStrict = strict
     options.libraries = libraries
+    options.debugging = debug.mode
+    options.profiling = perf?.mode ?? .off
     options.wanted = [entry]
     options.arguments = [files.first ?? "hotlink"] + ProgramTail.arguments
     do {
       let session = try Session(options)
-      if json { session.onEvent { reporter.report($0) } }
+      session.onEvent { reporter.report($0, ifWarning: !json) }
       for file in InputFiles(files, on: CommandLine.arguments).files {
         try session.add(input: file)
       }
       try session.start()
       let address = try session.address(of: entry)
       let status = LinkedCode.main(address, ArgumentVector(options.arguments))
+      session.endLinking()
       // exit runs the program's handlers and finalisers; the session must outlive them.
       withExtendedLifetime(session) { Glibc.exit(status) }
     } catch let refusal as Refusal {

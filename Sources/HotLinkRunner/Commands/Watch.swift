@@ -39,7 +39,9 @@ struct Watch: ParsableCommand {
   @Option(help: "Milliseconds of quiet to wait for before linking what changed.")
   var settle: Int = 0
 
-  @Option(name: .customShort("l"), help: "Library to open in the process first, as for a linker.")
+  @Option(
+    name: .customShort("l", allowingJoined: true),
+    help: "Library to open in the process first, as for a linker.")
   var libraries: [String] = []
 
   @Flag(help: "Link every unit before the first frame, not when it is first called.")
@@ -47,6 +49,17 @@ struct Watch: ParsableCommand {
 
   @Flag(help: "Refuse undefined functions at once instead of when they are called.")
   var strict = false
+
+  @Option(
+    help: "When debuggers are told of linked code: off, lazy (when one is there), on."
+  )
+  var debug = DebugChoice.lazy
+
+  @Option(
+    help:
+      "Tell perf of linked code: map (/tmp/perf-PID.map) or jitdump (jit-PID.dump, for `perf inject`)."
+  )
+  var perf: PerfChoice?
 
   @Flag(help: "One JSON object a line on standard output.")
   var json = false
@@ -64,6 +77,8 @@ struct Watch: ParsableCommand {
     options.isStrict = strict
     options.isLazy = !eager
     options.libraries = libraries
+    options.debugging = debug.mode
+    options.profiling = perf?.mode ?? .off
     options.arguments = ["hotlink"] + paths
     do {
       let session = try Session(options)

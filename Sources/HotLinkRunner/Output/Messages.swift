@@ -58,6 +58,11 @@ enum Messages {
     }
   }
 
+  /// The unit runs; a debugger sees the names of its functions only.
+  static func withoutDebugData(_ error: LinkError) -> String {
+    text(error).replacing("error: ", with: "warning: debug data left out: ", maxReplacements: 1)
+  }
+
   static func text(_ refusal: Refusal) -> String {
     switch refusal.reason {
     case .link(let error): return text(error)

@@ -16,12 +16,29 @@ struct Reporter: Sendable {
 
   // MARK: events
 
+  /// - Parameter ifWarning: other events are not told.
+  func report(_ event: SessionEvent, ifWarning: Bool) {
+    if case .debugDataOmitted = event { return report(event) }
+    if !ifWarning { report(event) }
+  }
+
   func report(_ event: SessionEvent) {
     switch event {
     case .started(let report): started(report)
     case .reloaded(let report): reloaded(report)
     case .refused(let refusal): refused(refusal)
+    case .debugDataOmitted(let error): debugDataOmitted(error)
     }
+  }
+
+  private func debugDataOmitted(_ error: LinkError) {
+    guard !isJSON else {
+      return emit([
+        ("event", .string("warning")), ("unit", .string(error.file)),
+        ("reason", .string(Messages.withoutDebugData(error))),
+      ])
+    }
+    say(Messages.withoutDebugData(error))
   }
 
   private func started(_ report: StartReport) {

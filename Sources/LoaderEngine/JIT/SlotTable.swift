@@ -101,6 +101,11 @@ package final class SlotTable: @unchecked Sendable {
     return SlotIndex(UInt32(offset / X86_64.cellSize))
   }
 
+  /// Calls `body` with every slot from `first` on, and its symbol.
+  package func forEachStub(from first: UInt32 = 1, _ body: (SlotIndex, SymbolID) -> Void) {
+    for slot in first..<max(next, first) { body(SlotIndex(slot), symbolOfSlot[Int(slot)]) }
+  }
+
   /// Where a slot leads in the current bank; nil while it leads to the lazy resolver.
   package func body(_ slot: SlotIndex) -> Address? {
     let address = Address(banks[current][Int(slot.value)])

@@ -1,0 +1,33 @@
+// A session and the debuggers that come and go: the linker's thread looks for one now and then, and while
+// one is there, code that was replaced is taken out of its sight as soon as nobody is inside.
+internal import LoaderEngine
+internal import Synchronization
+
+extension SessionCore {
+  /// Five times a second, on the linker's thread.
+  func lookForDebugger() {
+    guard linked.debugger.mode != .off else { return }
+    linking.lock()
+    defer { linking.unlock() }
+    linked.debugger.look()
+    // A word on a stack that only looks like an address is overwritten soon.
+    guard linked.debugger.isActive, linked.retirement.mayGoSoon else { return }
+    state.withLock { $0.shouldCollect = true }
+    markReady()
+  }
+
+  /// On the host's thread, at its safe point.
+  func collectForDebugger() {
+    let shouldCollect = state.withLock { state in
+      defer { state.shouldCollect = false }
+      return state.shouldCollect
+    }
+    if shouldCollect { linked.collect() }
+  }
+
+  func tellOmissions() {
+    linked.debugger.onOmission = { [weak self] error in
+      self?.state.withLock { $0.handler }?(.debugDataOmitted(error))
+    }
+  }
+}

@@ -1,0 +1,47 @@
+// Units that are linked when they are first needed: by a lazy call, or because somebody asks for a name.
+internal import LoaderEngine
+internal import Synchronization
+
+extension SessionCore {
+  /// Links the unit that defines a name, when it waits.
+  func linkWaiting(named name: String) throws(LinkError) {
+    let generation = state.withLock { $0.generation }
+    guard let id = linked.space.names.find(name), let found = generation.table[id],
+      found.kind == .function, found.address == 0
+    else { return }
+    linking.lock()
+    defer { linking.unlock() }
+    do {
+      if try linked.linkWaiting(for: id) { relinkWhatIsReady() }
+    } catch {
+      guard case .link(let reason) = error.reason else { return }
+      throw reason
+    }
+  }
+
+  /// Links the unit of a function that is called for the first time. A unit that cannot be linked is
+  /// told to the host; the call then ends as that of an undefined function.
+  func linkWaiting(for symbol: SymbolID) -> Bool {
+    do {
+      guard try linked.linkWaiting(for: symbol) else { return false }
+    } catch {
+      let handler = state.withLock { $0.handler }
+      handler?(.refused(error))
+      return false
+    }
+    relinkWhatIsReady()
+    return true
+  }
+
+  /// A generation that is ready was linked without a unit that is linked now: once more.
+  private func relinkWhatIsReady() {
+    let waiting = state.withLock { state -> PreparedReload? in
+      defer { state.prepared = nil }
+      return state.prepared
+    }
+    if let waiting {
+      requeue(waiting)
+      wake()
+    }
+  }
+}
