@@ -31,6 +31,7 @@ struct Run: ParsableCommand {
     var options = Session.Options()
     options.isStrict = strict
     options.libraries = libraries
+    options.relaxation = .all
     options.arguments = [files.first ?? "hotlink"] + ProgramTail.arguments
     do {
       let session = try Session(options)
@@ -54,7 +55,15 @@ extension Session {
   /// A file by name, or standard input for `-`.
   func add(input: String) throws(LinkError) {
     guard input == "-" else { return try add(FilePath(input)) }
+    let (bytes, name) = try Session.read(input: input)
+    try add(bytes, name: name)
+  }
+
+  static func read(input: String) throws(LinkError) -> (bytes: [UInt8], name: String) {
+    guard input == "-" else {
+      return (try FileContents(reading: FilePath(input)).bytes, input)
+    }
     let contents = try FileContents(draining: STDIN_FILENO, name: "standard input")
-    try add(contents.bytes, name: "standard input")
+    return (contents.bytes, "standard input")
   }
 }

@@ -18,7 +18,9 @@ extension LinkedSet {
       while let hit = BareReferences.next(in: code, from: at) {
         at = hit.field
         let target = hit.target
-        guard target >= 0, target < bytes.count else { continue }
+        // An instruction that takes its own address counts from it: position-independent code of the
+        // large model finds the GOT so.
+        guard target >= 0, target < bytes.count, target != hit.field - 3 else { continue }
         let known = symbols ?? SymbolsBySection(linked.object)
         symbols = known
         let functions = finder ?? FunctionFinder(linked.object, section, known[section])

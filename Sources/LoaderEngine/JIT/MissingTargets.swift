@@ -17,6 +17,10 @@ extension FixUp {
       case .gotEntryOffset:
         return try nullEntry(relocation, target) &+ a &- space.got.start.value
       case .absolute, .threadOffset, .moduleOffset, .size: return a
+      case .gotRelative: return space.got.start.value &+ a &- p
+      case .fromGOT, .branchFromGOT: return a &- space.got.start.value
+      case .threadOffsetEntry: return try entry(relocation, .threadOffset, 0) &+ a &- p
+      case .branch where isDirect: return a &- p
       case .branch:
         // The code tests its address first; a call that is made all the same is reported.
         return space.slots.stub(try space.slots.slot(of: target.id)).value &+ a &- p
@@ -79,7 +83,9 @@ extension FixUp {
     if target.flags.contains(.host) {
       throw LinkError(
         file: linked.object.name,
-        .outOfReach(site(relocation), symbol: name, address: target.body))
+        .outOfReach(
+          site(relocation), symbol: name, address: target.body,
+          value: Int64(bitPattern: value)))
     }
     throw LinkError(
       file: linked.object.name,
@@ -87,11 +93,20 @@ extension FixUp {
   }
 
   func unsupported(_ relocation: Elf64_Rela) -> LinkError {
-    LinkError(
+    let place =
+      "in section \(linked.object.name(ofSection: section).string) at"
+      + " +0x\(String(relocation.r_offset, radix: 16))"
+    guard let known = X86_64.notation(relocation.type) else {
+      return LinkError(
+        file: linked.object.name,
+        .unsupported(
+          what: "relocation type \(relocation.type) \(place)",
+          help: "no compiler for x86-64 puts it into an object"))
+    }
+    return LinkError(
       file: linked.object.name,
       .unsupported(
-        what:
-          "relocation type \(relocation.type) in \(linked.object.name(ofSection: section).string)",
-        help: "no compiler for x86-64 puts it into an object"))
+        what: "\(known.name) \(place)",
+        help: "it is for the dynamic linker: only shared objects and programs hold it"))
   }
 }

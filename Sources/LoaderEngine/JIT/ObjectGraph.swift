@@ -4,6 +4,13 @@ internal import CLoaderSupport
 extension LinkedSet {
   /// gABI, “Symbol Table”: strong beats weak, weak beats COMMON's absence, the first weak one wins.
   func buildGraph() throws(LinkError) {
+    for (name, address) in options.defines {
+      draft.define(
+        space.names.intern(name),
+        Definition(
+          address: address, size: 0, unit: LinkOptions.definesUnit, kind: .absolute,
+          isWeak: false))
+    }
     for (index, linked) in objects.enumerated() {
       classify(linked, inputs[index].placements)
       numberGlobals(linked)
@@ -75,6 +82,7 @@ extension LinkedSet {
   }
 
   func name(ofUnit unit: UInt32) -> String {
-    unitIndex[unit].map { objects[$0].object.name } ?? options.unitName(unit)
+    if unit == LinkOptions.definesUnit { return "--define" }
+    return unitIndex[unit].map { objects[$0].object.name } ?? options.unitName(unit)
   }
 }

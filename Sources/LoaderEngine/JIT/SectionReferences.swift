@@ -58,7 +58,7 @@ struct SectionReferences {
   mutating func bias(
     _ relocation: Elf64_Rela, _ formula: Formula, from section: Int, role: SectionRole
   ) throws(LinkError) -> UInt64 {
-    guard role == .text, formula != .absolute else { return 0 }
+    guard role == .text, formula == .pcRelative || formula == .branch else { return 0 }
     guard let bytes = linked.object.contents(ofSection: section) else { return 4 }
     let code = UnsafeRawBufferPointer(start: bytes.base, count: bytes.count)
     let function = functionStart(section, relocation.r_offset)

@@ -48,7 +48,7 @@ package enum SectionRole: UInt8 {
       return .ignored
     }
     switch section.type {
-    case UInt32(SHT_NOTE): return .ignored
+    case UInt32(SHT_NOTE): return .constant
     case UInt32(SHT_INIT_ARRAY): return .initArray
     case UInt32(SHT_FINI_ARRAY): return .finiArray
     case UInt32(SHT_PREINIT_ARRAY): return .preinitArray

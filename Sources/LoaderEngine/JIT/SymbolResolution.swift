@@ -61,6 +61,8 @@ extension LinkedSet {
       target.body = definition.address
       target.reference = definition.address
       switch definition.kind {
+      case .function where options.bindsDirectly && definition.slot == 0:
+        target.flags.formUnion([.function, .own])
       case .function:
         target.flags.insert(.function)
         let slot = SlotIndex(definition.slot)
