@@ -81,7 +81,7 @@ public struct CheckResult: Sendable {
     public var section: Int
     /// Of the relocation in its section.
     public var offset: UInt64
-    /// `lea`, `call`, `jump`, `immediate`.
+    /// `lea`, `call`, `jump`, `immediate`, `stub`.
     public var form: String
   }
   /// A symbol of the process.
@@ -102,6 +102,8 @@ public struct CheckResult: Sendable {
   /// Where the block of thread-local variables begins, from the thread pointer: what DTPOFF counts from.
   public var threadBlock: UInt64
   public var relocations = 0
+  /// What was looked at in this process so far: sections, symbols, relocations, instructions.
+  public var steps = 0
   public var undefined: [String] = []
 
   init(_ prepared: PreparedReload, _ contents: Contents) {
@@ -115,10 +117,13 @@ public struct CheckResult: Sendable {
       addSymbols(of: member.version.linked, set)
     }
     addOutside(set)
-    addTables(set)
+    let images = Dictionary(
+      set.objects.map { ($0.unit, $0.object.name) }, uniquingKeysWith: { first, _ in first })
+    addTables(set, images)
+    steps = LinkSteps.count
     relaxed = set.relaxations.map { rewrite in
       Rewrite(
-        image: CheckResult.image(set, rewrite.unit) ?? "", section: rewrite.section,
+        image: images[rewrite.unit] ?? "", section: rewrite.section,
         offset: rewrite.offset, form: rewrite.change.rawValue)
     }
   }
@@ -184,7 +189,7 @@ public struct CheckResult: Sendable {
     }
   }
 
-  private mutating func addTables(_ set: LinkedSet) {
+  private mutating func addTables(_ set: LinkedSet, _ images: [UInt32: String]) {
     let space = set.space
     let hosts = Set(imports.map(\.symbol))
     for (id, use, entry) in space.got.all {
@@ -194,7 +199,7 @@ public struct CheckResult: Sendable {
       got.append(
         Entry(
           referred: Referred(
-            symbol: name, image: unit.flatMap { CheckResult.image(set, $0) },
+            symbol: name, image: unit.flatMap { images[$0] },
             index: unit == nil ? nil : ordinal),
           address: entry.value,
           kind: use == .moduleOffset && id == space.moduleID ? "tls_ld" : CheckResult.kind(use),
@@ -214,15 +219,11 @@ public struct CheckResult: Sendable {
         Stub(
           referred: Referred(
             symbol: name,
-            image: locals[slot]?.image ?? unit.flatMap { CheckResult.image(set, $0) },
+            image: locals[slot]?.image ?? unit.flatMap { images[$0] },
             index: locals[slot]?.index),
           address: space.slots.stub(slot).value,
           target: unit == nil && hosts.contains(name) ? nil : bodies[slot]))
     }
-  }
-
-  private static func image(_ set: LinkedSet, _ unit: UInt32) -> String? {
-    set.objects.first { $0.unit == unit }?.object.name
   }
 
   private static func kind(_ use: GlobalOffsetTable.Use) -> String {

@@ -42,6 +42,7 @@ struct CheckJSON {
       ),
       ("tls_block", .unsigned(result.threadBlock)),
       ("relocations", .count(result.relocations)),
+      ("steps", .count(result.steps)),
       ("undefined", .strings(result.undefined)),
     ]
     if !dump.isEmpty {

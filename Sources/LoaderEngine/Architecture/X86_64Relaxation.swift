@@ -27,6 +27,8 @@ extension X86_64 {
     case jump
     /// S as a signed 32-bit number at the place of the relocation.
     case immediate
+    /// No relocation stands there: a `lea` of a function in its own section now takes the stub's address.
+    case stub
   }
 
   /// nil for relocations whose instructions stay as they are.
@@ -61,6 +63,8 @@ extension X86_64 {
     let next = p &+ 4
     if form == .plain, code.opcode == 0xFF {
       switch code.modrm {
+      // `66 48 ff 15` calls __tls_get_addr; with another prefix behind its REX it would be a call of 16 bits.
+      case 0x15 where offset >= 4 && code.isPadded: return nil
       case 0x15:
         guard let delta = Int32(exactly: Int64(bitPattern: s &- next)) else { return nil }
         code.write(0x67, 0xE8)
@@ -101,6 +105,10 @@ extension X86_64 {
 
     var opcode: UInt8 { (field - 2).load(as: UInt8.self) }
     var modrm: UInt8 { (field - 1).load(as: UInt8.self) }
+
+    var isPadded: Bool {
+      (field - 3).load(as: UInt8.self) == 0x48 && (field - 4).load(as: UInt8.self) == 0x66
+    }
 
     func write(_ opcode: UInt8, _ modrm: UInt8) {
       (field - 2).storeBytes(of: opcode, as: UInt8.self)

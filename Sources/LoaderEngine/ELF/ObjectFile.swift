@@ -246,6 +246,7 @@ package final class ObjectFile: Sendable {
       default: break
       }
     }
+    LinkSteps.add(sections.count + symbols.count)
     self.name = name
     self.bytes = bytes
     self.sections = sections

@@ -12,12 +12,14 @@ extension LinkedSet {
     let rows = RowTable()
     for (index, linked) in objects.enumerated() {
       copyContents(linked)
+      LinkSteps.add(linked.roles.count + linked.object.relocationSections.count)
+      let references = SectionReferences(linked)
       for section in linked.object.relocationSections {
         let target = Int(linked.object.sections[section].info)
         guard linked.object.sections[target].isAllocated, linked.roles[target] != .ignored else {
           continue
         }
-        var fix = FixUp(self, linked, index, target, rows)
+        var fix = FixUp(self, linked, index, target, rows, references)
         try fix.apply(linked.object.relocations(inSection: section))
       }
       if !options.bindsDirectly { try redirectBareReferences(linked) }
@@ -77,10 +79,11 @@ struct FixUp {
   let rows: RowTable
   let isDirect: Bool
   let relaxes: Bool
-  lazy var references = SectionReferences(linked)
+  let references: SectionReferences
 
   init(
-    _ set: LinkedSet, _ linked: LinkedObject, _ index: Int, _ section: Int, _ rows: RowTable
+    _ set: LinkedSet, _ linked: LinkedObject, _ index: Int, _ section: Int, _ rows: RowTable,
+    _ references: SectionReferences
   ) {
     self.set = set
     space = set.space
@@ -88,6 +91,7 @@ struct FixUp {
     targets = set.targets[index]
     self.section = section
     self.rows = rows
+    self.references = references
     role = linked.roles[section]
     isDirect = set.options.bindsDirectly
     relaxes = role == .text && set.options.relaxation != .none
@@ -103,6 +107,7 @@ struct FixUp {
 
   mutating func apply(_ relocations: RecordTable<Elf64_Rela>) throws(LinkError) {
     var applied = 0
+    LinkSteps.add(relocations.count)
     defer { linked.relocationCount &+= applied }
     for index in 0..<relocations.count {
       let relocation = relocations[index]

@@ -28,6 +28,7 @@ extension LinkedSet {
 
   private func numberGlobals(_ linked: LinkedObject) {
     let object = linked.object
+    LinkSteps.add(object.symbols.count)
     linked.globals.reserveCapacity(object.symbols.count - object.firstGlobal)
     for index in object.firstGlobal..<object.symbols.count {
       linked.globals.append(space.names.intern(object.name(ofSymbol: index)))

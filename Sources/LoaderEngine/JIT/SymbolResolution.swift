@@ -7,6 +7,7 @@ extension LinkedSet {
     targets.reserveCapacity(objects.count)
     for linked in objects {
       let object = linked.object
+      LinkSteps.add(object.symbols.count)
       var table: [Target] = []
       table.reserveCapacity(object.symbols.count)
       for index in 0..<object.firstGlobal { table.append(try localTarget(linked, index)) }

@@ -86,6 +86,21 @@ struct OutsideChecker {
       let changed = verify(relocation, object, path, section, bytes, Array(original))
       touched[relocation.section, default: []].formUnion(changed)
     }
+    // An address that the assembler had computed, of a function in its own section, is now that of its stub.
+    for change in link.relaxed where change.image == path && change.form == "stub" {
+      guard let section = placed[change.section], let bytes = linked[change.section] else {
+        continue
+      }
+      let at = Int(change.offset)
+      let delta = Int64(Int32(truncatingIfNeeded: Int64(bytes[at..<at + 4].number)))
+      let target = address(section, change.offset) &+ 4 &+ UInt64(bitPattern: delta)
+      if link.stubs.contains(where: { $0.address == target }) {
+        touched[change.section, default: []].formUnion(at..<at + 4)
+        rewritten += 1
+      } else {
+        faults.append("\(path) \(section.name)+\(at): leads to no stub")
+      }
+    }
     // What no relocation names is as the compiler left it.
     for (index, bytes) in linked {
       let original = Array(object.contents(object.sections[index]))
