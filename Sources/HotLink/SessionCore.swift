@@ -49,11 +49,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   init(_ options: Session.Options) throws(LinkError) {
     let tag = LazyCalls.takeTag()
     linked = try Program(
-      tag: tag, backing: options.backing,
-      options: Program.Options(
-        isStrict: options.isStrict, isLazy: options.isLazy && !options.isStrict,
-        allowUndefined: options.allowUndefined, wanted: options.wanted,
-        arguments: options.arguments, debugging: options.debugging, profiling: options.profiling))
+      tag: tag, backing: options.backing, options: Program.Options(options))
     files = FileTable()
     libraries = options.libraries
     state = Mutex(State(generation: linked.generation))
@@ -146,7 +142,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     return report
   }
 
-  func check() throws(Refusal) -> CheckResult {
+  func check(_ contents: CheckResult.Contents) throws(Refusal) -> CheckResult {
     linking.lock()
     defer { linking.unlock() }
     do {
@@ -154,7 +150,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     } catch { throw Refusal(unit: error.file, reason: .link(error)) }
     let prepared = try linked.prepare(takePending())
     state.withLock { $0.prepared = prepared }
-    return CheckResult(prepared)
+    return CheckResult(prepared, contents)
   }
 
   func linkedBytes(of name: String) -> [UInt8]? {

@@ -8,18 +8,6 @@ internal import LoaderEngine
 
 /// The units of a session and what is linked of them. Its owner serialises.
 final class Program: @unchecked Sendable {
-  struct Options {
-    var isStrict = false
-    /// Units are linked when they are needed.
-    var isLazy = false
-    var allowUndefined = false
-    /// Names that the host asks for.
-    var wanted: [String] = []
-    var arguments: [String] = []
-    var debugging = Session.Debugging.lazy
-    var profiling = Session.Profiling.off
-  }
-
   let space: LinkSpace
   let options: Options
   private(set) var units: [Unit] = []
@@ -40,7 +28,11 @@ final class Program: @unchecked Sendable {
   var hasFinished = false
 
   init(tag: UInt32, backing: Arena.BackingChoice, options: Options) throws(LinkError) {
-    space = try LinkSpace(backing, tag: tag)
+    if let layout = options.layout {
+      space = try LinkSpace(imaginary: layout)
+    } else {
+      space = try LinkSpace(backing, tag: tag)
+    }
     self.options = options
     debugger = DebuggerView(options.debugging.mode, space)
     profiler = try options.profiling.view(of: space)
@@ -170,6 +162,7 @@ final class Program: @unchecked Sendable {
     var link = LinkOptions()
     link.deferUndefinedCalls = !options.isStrict
     link.allowUndefined = options.allowUndefined
+    options.bind(&link)
     link.isPermanent = generation.number == 0
     link.comdatOwner = { owners[$0] }
     link.keptCommons = try inputs.keptCommons(generation.table, space)

@@ -54,6 +54,7 @@ struct Run: ParsableCommand {
     options.debugging = debug.mode
     options.profiling = perf?.mode ?? .off
     options.wanted = [entry]
+    options.relaxation = .all
     options.arguments = [files.first ?? "hotlink"] + ProgramTail.arguments
     do {
       let session = try Session(options)
@@ -82,7 +83,15 @@ extension Session {
     guard input.path == "-" else {
       return try add(FilePath(input.path), isWhole: input.isWhole)
     }
+    let (bytes, name) = try Session.read(input: input.path)
+    try add(bytes, name: name)
+  }
+
+  static func read(input: String) throws(LinkError) -> (bytes: [UInt8], name: String) {
+    guard input == "-" else {
+      return (try FileContents(reading: FilePath(input)).bytes, input)
+    }
     let contents = try FileContents(draining: STDIN_FILENO, name: "standard input")
-    try add(contents.bytes, name: "standard input")
+    return (contents.bytes, "standard input")
   }
 }

@@ -7,7 +7,7 @@ internal import Synchronization
 /// What the objects of a context share.
 final class ObjectNamespace: @unchecked Sendable {
   /// Units that are none: symbols of the host, and of images.
-  static let hostUnit: UInt32 = .max - 2
+  static let hostUnit: UInt32 = .max - 4
   static let imageUnit: UInt32 = .max - 3
 
   let space: LinkSpace
