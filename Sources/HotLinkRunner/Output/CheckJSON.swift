@@ -120,10 +120,13 @@ struct CheckJSON {
         site, "overflow", symbol, [("value", .integer(value)), ("address", .unsigned(address))])
     case .undefined(let symbols):
       return .object([("kind", .string("undefined")), ("symbols", .strings(symbols.map(\.name)))])
-    case .duplicate(let symbol, let first, let second):
+    case .conflicts(let conflicts):
+      guard let first = conflicts.duplicates.first else {
+        return .object([("kind", .string("discarded"))])
+      }
       return .object([
-        ("kind", .string("duplicate")), ("symbol", .string(symbol)), ("first", .string(first)),
-        ("second", .string(second)),
+        ("kind", .string("duplicate")), ("symbol", .string(first.symbol)),
+        ("first", .string(first.first.file)), ("second", .string(first.second.file)),
       ])
     case .malformed(let structure, let offset, let detail):
       return .object([

@@ -130,7 +130,7 @@ package final class LinkedSet: @unchecked Sendable {
           offset: $0.offset, size: UInt64($0.bytes.count), bytes: UnsafeRawBufferPointer($0.bytes))
       })
     hasCommitted = true
-    if space.bounds == nil { space.bounds = bounds }
+    if space.bounds == nil, !options.isRemovable { space.bounds = bounds }
     for group in groups { group.isPermanent = options.isPermanent }
     for (index, group) in groups.enumerated() where unwindRanges[index].size > 8 {
       group.register(unwindTable: unwindRanges[index].start)

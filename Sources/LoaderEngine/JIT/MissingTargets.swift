@@ -26,7 +26,6 @@ extension FixUp {
       case .absolute, .threadOffset, .moduleOffset, .size: return a
       case .gotRelative: return space.got.start.value &+ a &- p
       case .fromGOT, .branchFromGOT: return a &- space.got.start.value
-      case .threadOffsetEntry: return try entry(relocation, .threadOffset, 0) &+ a &- p
       case .branch where isDirect: return a &- p
       case .branch:
         // The code tests its address first; a call that is made all the same is reported.
