@@ -61,7 +61,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     state.withLock { state in
       note(files.update(file), into: &state)
     }
-    linked.offer(members: file.members)
+    linked.archives.offer(file)
     wake()
   }
 
@@ -269,7 +269,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     for path in batch.written {
       do {
         guard let file = try UnitReader.read(path, known: files.hash(path)) else { continue }
-        linked.offer(members: file.members)
+        linked.archives.offer(file)
         state.withLock { note(files.update(file), into: &$0) }
       } catch {
         if case .system(let system) = error.reason, system.code == ENOENT { continue }

@@ -14,8 +14,8 @@ final class Program: @unchecked Sendable {
   private var unitByName: [String: Unit] = [:]
   private(set) var generation: Generation
   private var comdatOwners: [SymbolID: UInt32] = [:]
-  private var members: [String: ObjectFile] = [:]
-  private var memberOrder: [String] = []
+  var archives = ArchiveMembers()
+  var endCode: [Address] = []
   var lazyUnits = LazyUnits()
   let retirement = Retirement()
   private var fixedConstantBytes: UInt64 = 0
@@ -43,15 +43,6 @@ final class Program: @unchecked Sendable {
 
   func unit(named name: String) -> Unit? { unitByName[name] }
   func name(ofUnit id: UInt32) -> String { id < units.count ? units[Int(id)].name : "the linker" }
-
-  /// Archive members that are linked when something needs them.
-  func offer(members offered: [(name: String, object: ObjectFile)]) {
-    for member in offered {
-      if members.updateValue(member.object, forKey: member.name) == nil {
-        memberOrder.append(member.name)
-      }
-    }
-  }
 
   // MARK: prepare
 
@@ -90,8 +81,9 @@ final class Program: @unchecked Sendable {
     }
     var unkept: [UInt32: Set<Int>] = [:]
     while true {
-      try pullMembers(into: &inputs)
+      pullMembers(into: &inputs)
       pullWaiting(into: &inputs, &waiting)
+      if generation.number == 0 { inputs.sort { self.position(of: $0) } }
       let table = try self.table(
         inputs.tableWithoutChangedUnits(base, space), with: libraries,
         without: inputs.removedUnits)
@@ -99,12 +91,13 @@ final class Program: @unchecked Sendable {
       var planning = 0.0
       var plans: [StatePlan] = []
       var linkInputs: [LinkInput] = []
+      let isReload = inputs.replaces
       for (unit, object) in inputs.linked {
         let start = Stopwatch()
         let plan = try StatePlan(
           object, unit: unit.name, old: unit.version,
           discarded: inputs.discardedSections(object, unit.id, owners, space),
-          unkept: unkept[unit.id] ?? [], isReload: inputs.replaces,
+          unkept: unkept[unit.id] ?? [], isReload: isReload,
           elsewhere: { inputs.variableElsewhere($0, unit) })
         planning += start.microseconds
         plans.append(plan)
@@ -198,7 +191,7 @@ final class Program: @unchecked Sendable {
           version: UnitVersion(
             linked: linked, group: set.groups[set.groupOfObject[index]], images: plan.images,
             rooms: plan.rooms),
-          plan: plan, initialisers: initialisers.toRun))
+          plan: plan, initialisers: initialisers.toRun, isNew: unit.version == nil))
       members[index].version.captureImages(set.space.arena)
       if generation.number > 0, !isSame {
         let functions = members[index].version.functions
@@ -227,20 +220,10 @@ final class Program: @unchecked Sendable {
       }
       prepared.report.swiftRegistrations = 1
     }
+    prepared.noteStartCode()
     prepared.report.guardMicroseconds = planning
     prepared.report.linkMicroseconds = elapsed - planning
     return prepared
-  }
-
-  /// Pulls in archive members that define something the change needs and nobody has.
-  private func pullMembers(into inputs: inout ChangeSet) throws {
-    guard !memberOrder.isEmpty else { return }
-    var selection = MemberSelection(members, memberOrder, space)
-    for name in selection.needed(
-      by: inputs.objects, having: { self.generation.table[$0] != nil })
-    where unitByName[name]?.version == nil && !inputs.contains(name) {
-      if let object = members[name] { inputs.add(makeUnit(name), object) }
-    }
   }
 
   func makeUnit(_ name: String) -> Unit {
@@ -315,19 +298,6 @@ final class Program: @unchecked Sendable {
       Retirement.Entry(
         unit: unit.name, group: version.group, text: version.linked.textRange,
         escapes: version.linked.codeEscapes))
-  }
-
-  private func start(_ prepared: PreparedReload) {
-    if generation.number == 1 { finishAtExit() }
-    for address in prepared.runtimeInitialisers { call(address) }
-    var entries: [(priority: Int, address: UInt64)] = []
-    for member in prepared.members {
-      entries += addresses(of: member.initialisers, member.version)
-    }
-    // Over all units, as one linked image would: by priority, then in link order.
-    for priority in Set(entries.map(\.priority)).sorted() {
-      for entry in entries where entry.priority == priority { call(entry.address) }
-    }
   }
 
   func addresses(of entries: [InitialiserPlan.Entry], _ version: UnitVersion)

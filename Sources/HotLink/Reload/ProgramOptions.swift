@@ -7,6 +7,8 @@ extension Program {
     /// Units are linked when they are needed.
     var isLazy = false
     var allowUndefined = false
+    /// Names that the host asks for.
+    var wanted: [String] = []
     var arguments: [String] = []
     private var binding = Session.Options()
 
@@ -14,6 +16,7 @@ extension Program {
       isStrict = options.isStrict
       isLazy = options.isLazy && !options.isStrict
       allowUndefined = options.allowUndefined
+      wanted = options.wanted
       arguments = options.arguments
       binding = options
     }

@@ -39,6 +39,11 @@ struct Check: ParsableCommand {
   @Option(name: .customShort("l"), help: "Library to open in the process first, as for a linker.")
   var libraries: [String] = []
 
+  @Flag(
+    inversion: .prefixedNo, exclusivity: .chooseLast,
+    help: "Link all members of the archives that follow, needed or not.")
+  var wholeArchive = false
+
   @Flag(help: "List undefined symbols instead of refusing them.")
   var allowUndefined = false
 
@@ -58,6 +63,8 @@ struct Check: ParsableCommand {
   @Option(help: .hidden)
   var falsify: UInt64?
 
+  mutating func validate() throws { files = FileRuns.unfolded(files) }
+
   func run() throws {
     if against != nil {
       return try AgainstReport(json: json, table: table).run(
@@ -69,21 +76,30 @@ struct Check: ParsableCommand {
     options.isStrict = true
     options.allowUndefined = allowUndefined
     options.libraries = libraries
+    options.wanted = [entry].compactMap { $0 } + dump
     do {
       if files.allSatisfy(ImageCheck.isImage), dump.isEmpty, !layout.isApart {
         return try ImageCheck(json: json, entry: entry).run(files)
       }
       layout.apply(to: &options)
+      let inputs = InputFiles(files, on: CommandLine.arguments).files
+      // Archives alone are looked at as a whole: nothing asks for a member.
+      let isWhole = entry == nil && files.allSatisfy { $0.hasSuffix(".a") }
       let session: Session
       if let base = layout.base {
-        let inputs = try layout.inputs(files)
+        let contents = try layout.contents(of: inputs)
         options.layout = try ImaginaryLayout(
-          base: base.value, inputs: inputs, merges: options.mergesConstants)
+          base: base.value, inputs: contents, merges: options.mergesConstants)
         session = try Session(options)
-        for input in inputs { try session.add(input.bytes, name: input.name) }
+        for (file, content) in zip(inputs, contents) {
+          try session.add(content.bytes, name: content.name, isWhole: file.isWhole || isWhole)
+        }
       } else {
         session = try Session(options)
-        for file in files { try session.add(input: file) }
+        for var file in inputs {
+          file.isWhole = file.isWhole || isWhole
+          try session.add(input: file)
+        }
       }
       let result = try session.check(layout.bytes ? .bytes : .places)
       if let entry, !result.symbols.contains(where: { $0.name == entry }) {
@@ -105,11 +121,12 @@ struct Check: ParsableCommand {
 
   private func refuse(_ refusal: Refusal, _ reporter: Reporter) throws {
     if json {
-      Reporter(json: true).emit([
-        ("ok", .bool(false)), ("reason", .string(Messages.line(refusal))),
-        ("unit", .string(refusal.unit)), ("undefined", .strings(refusal.undefinedNames)),
-        ("error", CheckJSON.error(refusal)),
-      ])
+      Reporter(json: true).emit(
+        [
+          ("ok", .bool(false)), ("reason", .string(Messages.line(refusal))),
+          ("unit", .string(refusal.unit)), ("undefined", .strings(refusal.undefinedNames)),
+          ("error", CheckJSON.error(refusal)),
+        ] + refusal.symbolDefects)
     } else {
       reporter.failed(refusal)
     }
@@ -149,14 +166,5 @@ extension Check {
     for stub in result.stubs {
       print(Messages.hex(stub.address), "stub", stub.referred.symbol, separator: "\t")
     }
-  }
-}
-
-extension Refusal {
-  var undefinedNames: [String] {
-    guard case .link(let error) = reason, case .undefined(let symbols) = error.reason else {
-      return []
-    }
-    return symbols.map(\.name)
   }
 }

@@ -69,9 +69,11 @@ struct LayoutOptions: ParsableArguments {
   }
 
   /// Reads all input, so that it is known how much space it needs.
-  func inputs(_ files: [String]) throws(LinkError) -> [(bytes: [UInt8], name: String)] {
-    var inputs: [(bytes: [UInt8], name: String)] = []
-    for file in files { inputs.append(try Session.read(input: file)) }
-    return inputs
+  func contents(of files: [InputFiles.File]) throws(LinkError) -> [(
+    bytes: [UInt8], name: String
+  )] {
+    var contents: [(bytes: [UInt8], name: String)] = []
+    for file in files { contents.append(try Session.read(input: file.path)) }
+    return contents
   }
 }

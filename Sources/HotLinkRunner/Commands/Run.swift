@@ -20,11 +20,18 @@ struct Run: ParsableCommand {
   @Option(name: .customShort("l"), help: "Library to open in the process first, as for a linker.")
   var libraries: [String] = []
 
+  @Flag(
+    inversion: .prefixedNo, exclusivity: .chooseLast,
+    help: "Link all members of the archives that follow, needed or not.")
+  var wholeArchive = false
+
   @Flag(help: "Refuse undefined functions at once instead of when they are called.")
   var strict = false
 
   @Flag(help: "Report the link as JSON on standard output.")
   var json = false
+
+  mutating func validate() throws { files = FileRuns.unfolded(files) }
 
   func run() throws {
     let reporter = Reporter(json: json)
@@ -32,11 +39,14 @@ struct Run: ParsableCommand {
     options.isStrict = strict
     options.libraries = libraries
     options.relaxation = .all
+    options.wanted = [entry]
     options.arguments = [files.first ?? "hotlink"] + ProgramTail.arguments
     do {
       let session = try Session(options)
       if json { session.onEvent { reporter.report($0) } }
-      for file in files { try session.add(input: file) }
+      for file in InputFiles(files, on: CommandLine.arguments).files {
+        try session.add(input: file)
+      }
       try session.start()
       let address = try session.address(of: entry)
       let status = LinkedCode.main(address, ArgumentVector(options.arguments))
@@ -53,9 +63,11 @@ struct Run: ParsableCommand {
 
 extension Session {
   /// A file by name, or standard input for `-`.
-  func add(input: String) throws(LinkError) {
-    guard input == "-" else { return try add(FilePath(input)) }
-    let (bytes, name) = try Session.read(input: input)
+  func add(input: InputFiles.File) throws(LinkError) {
+    guard input.path == "-" else {
+      return try add(FilePath(input.path), isWhole: input.isWhole)
+    }
+    let (bytes, name) = try Session.read(input: input.path)
     try add(bytes, name: name)
   }
 

@@ -51,7 +51,8 @@ struct Watch: ParsableCommand {
   @Flag(help: "One JSON object a line on standard output.")
   var json = false
 
-  func validate() throws {
+  mutating func validate() throws {
+    paths = FileRuns.unfolded(paths)
     guard hz >= 0, hz.isFinite else { throw ValidationError("--hz must be 0 or more") }
     guard settle >= 0 else { throw ValidationError("--settle must be 0 or more") }
   }

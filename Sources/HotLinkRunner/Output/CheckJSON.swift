@@ -120,10 +120,11 @@ struct CheckJSON {
         site, "overflow", symbol, [("value", .integer(value)), ("address", .unsigned(address))])
     case .undefined(let symbols):
       return .object([("kind", .string("undefined")), ("symbols", .strings(symbols.map(\.name)))])
-    case .duplicate(let symbol, let first, let second):
+    case .conflicts(let conflicts):
       return .object([
-        ("kind", .string("duplicate")), ("symbol", .string(symbol)), ("first", .string(first)),
-        ("second", .string(second)),
+        ("kind", .string("conflicts")),
+        ("duplicates", .strings(conflicts.duplicates.map(\.symbol))),
+        ("symbols", .strings(conflicts.undefined.map(\.name))),
       ])
     case .malformed(let structure, let offset, let detail):
       return .object([

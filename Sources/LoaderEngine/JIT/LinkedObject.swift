@@ -30,6 +30,8 @@ package final class LinkedObject: @unchecked Sendable {
   /// Where the linker writes each such section; nil when it does not.
   package internal(set) var places: [UnsafeMutableRawPointer?]
   package internal(set) var pieces: [Int: PieceTable] = [:]
+  /// Sections of groups that another object supplies, and what belongs to them.
+  package internal(set) var discarded: Set<Int> = []
   /// Numbers of the symbols from `firstGlobal` on.
   package internal(set) var globals: [SymbolID] = []
   /// Slots that local functions were given, by symbol index.

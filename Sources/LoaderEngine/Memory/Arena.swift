@@ -44,7 +44,7 @@ package final class Arena: @unchecked Sendable {
     let mib: UInt64 = 1 << 20
     isImaginary = false
     dataOffset = 0
-    window = try AddressWindow(size: 512 * mib)
+    window = try AddressWindow(size: 1024 * mib)
     var next = window.range.start
     func take(_ size: UInt64) -> AddressRange {
       defer { next = next &+ size }

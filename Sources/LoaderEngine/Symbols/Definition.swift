@@ -28,6 +28,8 @@ package struct Definition: Hashable, Sendable, BitwiseCopyable {
   package var kind: Kind
   package var isWeak: Bool
   package var isCommon: Bool
+  /// STV_HIDDEN or STV_INTERNAL: for the set that it was linked with.
+  package var isHidden = false
 
   package init(
     address: UInt64, size: UInt64, unit: UInt32, kind: Kind, isWeak: Bool, isCommon: Bool = false
