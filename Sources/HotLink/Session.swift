@@ -103,8 +103,8 @@ public final class Session: Sendable {
   /// Adds or replaces a unit from bytes. Takes effect at `start()`, or at the next `update()`.
   ///
   /// - Throws: `LinkError` when the bytes are no object that can be linked.
-  public func add(_ bytes: [UInt8], name: String) throws(LinkError) {
-    try add(contents: FileContents(bytes), path: FilePath(name))
+  public func add(_ bytes: [UInt8], name: String, isWhole: Bool = false) throws(LinkError) {
+    try add(contents: FileContents(bytes), path: FilePath(name), isWhole: isWhole)
   }
 
   /// Adds or replaces the unit (or archive) in a file.

@@ -85,13 +85,19 @@ struct Check: ParsableCommand {
       let inputs = InputFiles(files, on: CommandLine.arguments).files
       // Archives alone are looked at as a whole: nothing asks for a member.
       let isWhole = entry == nil && files.allSatisfy { $0.hasSuffix(".a") }
-      let contents = try layout.base.map { try layout.layOut(inputs, at: $0, for: &options) }
-      let session = try Session(options)
-      for (index, var file) in inputs.enumerated() {
-        file.isWhole = file.isWhole || isWhole
-        if file.path == "-", let known = contents?[index] {
-          try session.add(known.bytes, name: known.name)
-        } else {
+      let session: Session
+      if let base = layout.base {
+        let contents = try layout.contents(of: inputs)
+        options.layout = try ImaginaryLayout(
+          base: base.value, inputs: contents, merges: options.mergesConstants)
+        session = try Session(options)
+        for (file, content) in zip(inputs, contents) {
+          try session.add(content.bytes, name: content.name, isWhole: file.isWhole || isWhole)
+        }
+      } else {
+        session = try Session(options)
+        for var file in inputs {
+          file.isWhole = file.isWhole || isWhole
           try session.add(input: file)
         }
       }

@@ -68,14 +68,12 @@ struct LayoutOptions: ParsableArguments {
     options.notesRelaxations = true
   }
 
-  /// Reads all input, so that it is known how much space it needs at an address.
-  func layOut(
-    _ files: [InputFiles.File], at base: AddressArgument, for options: inout Session.Options
-  ) throws(LinkError) -> [(bytes: [UInt8], name: String)] {
-    var inputs: [(bytes: [UInt8], name: String)] = []
-    for file in files { inputs.append(try Session.read(input: file.path)) }
-    options.layout = try ImaginaryLayout(
-      base: base.value, inputs: inputs, merges: options.mergesConstants)
-    return inputs
+  /// Reads all input, so that it is known how much space it needs.
+  func contents(of files: [InputFiles.File]) throws(LinkError) -> [(
+    bytes: [UInt8], name: String
+  )] {
+    var contents: [(bytes: [UInt8], name: String)] = []
+    for file in files { contents.append(try Session.read(input: file.path)) }
+    return contents
   }
 }

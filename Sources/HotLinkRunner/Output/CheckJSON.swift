@@ -121,12 +121,10 @@ struct CheckJSON {
     case .undefined(let symbols):
       return .object([("kind", .string("undefined")), ("symbols", .strings(symbols.map(\.name)))])
     case .conflicts(let conflicts):
-      guard let first = conflicts.duplicates.first else {
-        return .object([("kind", .string("discarded"))])
-      }
       return .object([
-        ("kind", .string("duplicate")), ("symbol", .string(first.symbol)),
-        ("first", .string(first.first.file)), ("second", .string(first.second.file)),
+        ("kind", .string("conflicts")),
+        ("duplicates", .strings(conflicts.duplicates.map(\.symbol))),
+        ("symbols", .strings(conflicts.undefined.map(\.name))),
       ])
     case .malformed(let structure, let offset, let detail):
       return .object([

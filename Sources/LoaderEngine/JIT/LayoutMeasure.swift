@@ -29,6 +29,10 @@ extension ArenaLayout {
       constants += 64 << 10
       data += 64 << 10
     }
+    // A header where somebody asks for one; `_init` and `_fini`; a first byte of data.
+    text = ArenaLayout.sum(text, 192)
+    constants = ArenaLayout.sum(constants, 64)
+    data = ArenaLayout.sum(data, 32)
     got = symbols * 48 + 4096
     let cells = SlotTable.cells(for: symbols)
     slotBanks = 4096 + cells * 16

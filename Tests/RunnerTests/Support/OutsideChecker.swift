@@ -69,7 +69,9 @@ struct OutsideChecker {
     {
       let isInGroup = section.flags & 0x200 != 0
       let isExcluded = section.flags & 0x8000_0000 != 0
-      let isEndMark = section.name == ".eh_frame" || section.name.hasPrefix(".swift")
+      let isEndMark =
+        section.name == ".eh_frame" || section.name.hasPrefix(".swift")
+        || section.name == ".note.gnu.property"
       if !isInGroup && !isExcluded && !isEndMark {
         faults.append("\(path): \(section.name) is nowhere")
       }
