@@ -173,7 +173,7 @@ struct DebuggerTests {
     let told = try GdbSession.start(
       ["run"] + objects,
       ["break scale", "run", "backtrace", "info symbol scale", "kill"], in: folder.root)
-    #expect(told.contains("hit Breakpoint 1, 0x") && told.contains(" in scale ()"), "\(told)")
+    #expect(told.contains("hit Breakpoint 1") && told.contains(" in scale ()"), "\(told)")
     #expect(told.contains(" in main ()") && told.contains("hl_call_main"), "\(told)")
   }
 
