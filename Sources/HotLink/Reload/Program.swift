@@ -15,11 +15,16 @@ final class Program: @unchecked Sendable {
     var allowUndefined = false
     /// Names that the host asks for.
     var wanted: [String] = []
+    /// What nothing of these leads to is left out of the first link.
+    var deadStripRoots: [String]?
+    var isLow = false
     var arguments: [String] = []
   }
 
   let space: LinkSpace
   let options: Options
+  let tag: UInt32
+  let backing: Arena.BackingChoice
   private(set) var units: [Unit] = []
   private var unitByName: [String: Unit] = [:]
   private(set) var generation: Generation
@@ -36,8 +41,10 @@ final class Program: @unchecked Sendable {
   var hasFinished = false
 
   init(tag: UInt32, backing: Arena.BackingChoice, options: Options) throws(LinkError) {
-    space = try LinkSpace(backing, tag: tag)
+    space = try LinkSpace(backing, tag: tag, isLow: options.isLow)
     self.options = options
+    self.tag = tag
+    self.backing = backing
     arguments = ArgumentVector(options.arguments)
     let names = libraryNames
     var context = LinkContext.Options()
@@ -165,6 +172,7 @@ final class Program: @unchecked Sendable {
     link.deferUndefinedCalls = !options.isStrict
     link.allowUndefined = options.allowUndefined
     link.isPermanent = generation.number == 0
+    if generation.number == 0 { link.deadStripRoots = options.deadStripRoots }
     link.comdatOwner = { owners[$0] }
     link.keptCommons = try inputs.keptCommons(generation.table, space)
     let names = units.map(\.name)

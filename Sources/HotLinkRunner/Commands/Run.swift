@@ -25,6 +25,8 @@ struct Run: ParsableCommand {
     help: "Link all members of the archives that follow, needed or not.")
   var wholeArchive = false
 
+  @OptionGroup var stripping: DeadStripping
+
   @Flag(help: "Refuse undefined functions at once instead of when they are called.")
   var strict = false
 
@@ -38,7 +40,8 @@ struct Run: ParsableCommand {
     var options = Session.Options()
     options.isStrict = strict
     options.libraries = libraries
-    options.wanted = [entry]
+    options.deadStripRoots = stripping.roots(entry)
+    options.wanted = [entry] + stripping.root
     options.arguments = [files.first ?? "hotlink"] + ProgramTail.arguments
     do {
       let session = try Session(options)

@@ -11,6 +11,8 @@ package struct LinkOptions: Sendable {
   /// Unit numbers that own COMDAT groups already, by signature.
   package var comdatOwner: @Sendable (SymbolID) -> UInt32? = { _ in nil }
 
+  /// Names that everything which stays must be reached from; nil: all stays.
+  package var deadStripRoots: [String]?
   /// Storage that COMMON symbols already have.
   package var keptCommons: [SymbolID: UInt64] = [:]
   /// What a unit is called in messages.
