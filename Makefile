@@ -8,7 +8,7 @@ C_SOURCES    = $(wildcard Sources/CLoaderSupport/*.c)
 EXAMPLE     := Examples/hot-plugin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build demo run test test-all sweep lint format bench bench-json clean
+.PHONY: help setup setup-test build demo run test test-all sweep archives lint format bench bench-json clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +49,9 @@ format:  ## bring the Swift sources into form
 
 sweep: setup-test build  ## compare with dlopen over all shared objects of the system; writes docs/sweep.md
 	.build/release/hotlink check --against dlopen --table docs/sweep.md /usr/lib || [ $$? -ne 1 ]
+
+archives: setup-test build  ## check every member of libc.a, libm.a and libgcc_eh.a; writes docs/archives.md
+	scripts/archives.sh .build/release/hotlink docs/archives.md
 
 bench: setup  ## benchmarks against peers, for people
 	cd Benchmarks && $(SWIFT) run -c release bench

@@ -2,6 +2,8 @@
 // object does not export them.
 #define _GNU_SOURCE
 #include "CLoaderSupport.h"
+#include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +12,20 @@ extern int __cxa_atexit(void (*)(void *), void *, void *);
 
 static int exit_handler(void (*function)(void)) {
   return __cxa_atexit((void (*)(void *))function, NULL, NULL);
+}
+
+// A thread's static TLS lies on its stack: a size that was enough for the program's own variables has to hold our
+// block, too.
+static int set_stack_size(pthread_attr_t *attributes, size_t size) {
+  if (size < (size_t)PTHREAD_STACK_MIN) return EINVAL;
+  return pthread_attr_setstacksize(attributes, size + HL_STATIC_TLS_BYTES);
+}
+
+const void *hl_replaced_function(const char *name) {
+  if (!strncmp(name, "pthread_", 8) && !strcmp(name, "pthread_attr_setstacksize"))
+    return set_stack_size;
+  if (!strcmp(name, "__tls_get_addr")) return hl_tls_get_addr_entry();
+  return NULL;
 }
 
 const void *hl_static_libc_function(const char *name) {

@@ -22,6 +22,8 @@ public final class Session: Sendable {
     public var allowUndefined = false
     /// Symbols that the host will ask for: archives are searched for them, too.
     public var wanted: [String] = []
+    /// Leave out of the first link what nothing of these symbols leads to (ld: --gc-sections).
+    public var deadStripRoots: [String]?
     /// What initialisers and `main` get as argv.
     public var arguments: [String] = ["hotlink"]
     /// Libraries to open in the process before the first link, as after `-l`.

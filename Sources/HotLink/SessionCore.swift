@@ -37,14 +37,14 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   let state: Mutex<State>
   /// Held while the program is linked or published.
   let linking = ProcessLock()
-  let linked: Program
+  var linked: Program
   var markReady: @Sendable () -> Void = {}
   private let work = Signal()
   private let idle = Signal()
   private var thread: BackgroundThread?
   private var source: ChangeSource?
   private let files: FileTable
-  private let libraries: [String]
+  let libraries: [String]
 
   init(_ options: Session.Options) throws(LinkError) {
     let tag = LazyCalls.takeTag()
@@ -120,7 +120,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     linking.lock()
     defer { linking.unlock() }
     let changes = takePending()
-    let prepared = try linked.prepare(changes)
+    let prepared = try prepareFirst(changes)
     do {
       let reload = try linked.publish(prepared)
       report.linkMicroseconds = reload.linkMicroseconds
@@ -148,7 +148,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     do {
       for library in libraries { try linked.space.host.open(library: library) }
     } catch { throw Refusal(unit: error.file, reason: .link(error)) }
-    let prepared = try linked.prepare(takePending())
+    let prepared = try prepareFirst(takePending())
     state.withLock { $0.prepared = prepared }
     return CheckResult(prepared, contents)
   }

@@ -1,6 +1,7 @@
 // FLOW 2: relocatable objects become running code.
 //
 //     graph    which object defines which symbol; COMDAT groups without an owner here fall away
+//     prune    what the roots do not lead to falls away, when that is asked for
 //     lay out  every section gets its place, unless the reload runtime has given it one
 //     resolve  every symbol of every object becomes a target, once
 //     fix up   bytes are copied and every relocation applied
@@ -24,10 +25,12 @@ package enum ObjectLinker {
     let set = LinkedSet(inputs, table, space, options)
     try set.buildGraph()
     // GATE: every symbol has one owner.
+    try set.prune()
     try set.layOut()
     // GATE: addresses are final.
     set.tellPlaces()
     try set.resolve()
+    try set.resolveFarReferences()
     try set.fixUp()
     // GATE: no undefined symbol is left that must be there.
     try set.seal()

@@ -61,7 +61,7 @@ void hl_lazy_prepare(void);
 // ---- static TLS for loaded code: initial-exec, so its offset from the thread pointer is one
 // constant for every thread ----
 #ifndef HL_STATIC_TLS_BYTES
-#define HL_STATIC_TLS_BYTES 16384
+#define HL_STATIC_TLS_BYTES 65536
 #endif
 // The largest alignment of a variable in it. What is small may itself be loaded late, into static TLS that
 // ld.so aligns to 64.
@@ -264,6 +264,13 @@ void hl_set_introspection(const hl_introspection *functions);
 int hl_replacement(size_t index, const char **name, const void **function);
 
 // ---- what libc keeps in its static part: no dlsym finds it ----
+// What linked code gets instead of a function of the process, or NULL.
+const void *hl_replaced_function(const char *name);
+// Size of the variable that begins at an address, if it may be copied elsewhere: a program could hold its copy
+// (psABI: R_X86_64_COPY). Returns 0, or -1.
+int hl_copyable_size(const void *address, uint64_t *size);
+// Leads every word of the process's images that is bound to the variable, or into it, to the copy.
+void hl_redirect_words(const void *original, size_t size, const void *copy);
 // The address of one of them by name, or NULL.
 const void *hl_static_libc_function(const char *name);
 

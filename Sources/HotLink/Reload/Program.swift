@@ -10,6 +10,8 @@ internal import LoaderEngine
 final class Program: @unchecked Sendable {
   let space: LinkSpace
   let options: Options
+  let tag: UInt32
+  let backing: Arena.BackingChoice
   private(set) var units: [Unit] = []
   private var unitByName: [String: Unit] = [:]
   private(set) var generation: Generation
@@ -31,9 +33,11 @@ final class Program: @unchecked Sendable {
     if let layout = options.layout {
       space = try LinkSpace(imaginary: layout)
     } else {
-      space = try LinkSpace(backing, tag: tag)
+      space = try LinkSpace(backing, tag: tag, isLow: options.isLow)
     }
     self.options = options
+    self.tag = tag
+    self.backing = backing
     debugger = DebuggerView(options.debugging.mode, space)
     profiler = try options.profiling.view(of: space)
     arguments = ArgumentVector(options.arguments)
@@ -164,6 +168,7 @@ final class Program: @unchecked Sendable {
     link.allowUndefined = options.allowUndefined
     options.bind(&link)
     link.isPermanent = generation.number == 0
+    if generation.number == 0 { link.deadStripRoots = options.deadStripRoots }
     link.comdatOwner = { owners[$0] }
     link.keptCommons = try inputs.keptCommons(generation.table, space)
     let names = units.map(\.name)

@@ -13,6 +13,7 @@ extension Program {
     if Program.outliving.contains(where: { space.names.find($0) != nil }) {
       space.arena.keepForever()
       space.threadStorage.mustStay = true
+      space.threadModules.keepForever()
       LibraryVersion.keepForever(libraries)
     }
   }

@@ -9,6 +9,10 @@ extension Program {
     var allowUndefined = false
     /// Names that the host asks for.
     var wanted: [String] = []
+    /// What nothing of these leads to is left out of the first link.
+    var deadStripRoots: [String]?
+    /// Code and data lie below 2 GiB.
+    var isLow = false
     var arguments: [String] = []
     var debugging = Session.Debugging.lazy
     var profiling = Session.Profiling.off
@@ -19,6 +23,7 @@ extension Program {
       isLazy = options.isLazy && !options.isStrict
       allowUndefined = options.allowUndefined
       wanted = options.wanted
+      deadStripRoots = options.deadStripRoots
       arguments = options.arguments
       debugging = options.debugging
       profiling = options.profiling

@@ -44,6 +44,8 @@ struct Check: ParsableCommand {
     help: "Link all members of the archives that follow, needed or not.")
   var wholeArchive = false
 
+  @OptionGroup var stripping: DeadStripping
+
   @Flag(help: "List undefined symbols instead of refusing them.")
   var allowUndefined = false
 
@@ -63,7 +65,12 @@ struct Check: ParsableCommand {
   @Option(help: .hidden)
   var falsify: UInt64?
 
-  mutating func validate() throws { files = FileRuns.unfolded(files) }
+  mutating func validate() throws {
+    files = FileRuns.unfolded(files)
+    guard !stripping.deadStrip || entry != nil || !stripping.root.isEmpty else {
+      throw ValidationError("--dead-strip needs --entry or --root")
+    }
+  }
 
   func run() throws {
     if against != nil {
@@ -76,7 +83,8 @@ struct Check: ParsableCommand {
     options.isStrict = true
     options.allowUndefined = allowUndefined
     options.libraries = libraries
-    options.wanted = [entry].compactMap { $0 } + dump
+    options.deadStripRoots = stripping.roots(entry)
+    options.wanted = [entry].compactMap { $0 } + dump + stripping.root
     do {
       if files.allSatisfy(ImageCheck.isImage), dump.isEmpty, !layout.isApart {
         return try ImageCheck(json: json, entry: entry).run(files)

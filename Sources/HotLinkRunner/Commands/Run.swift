@@ -27,6 +27,8 @@ struct Run: ParsableCommand {
     help: "Link all members of the archives that follow, needed or not.")
   var wholeArchive = false
 
+  @OptionGroup var stripping: DeadStripping
+
   @Flag(help: "Refuse undefined functions at once instead of when they are called.")
   var strict = false
 
@@ -53,7 +55,8 @@ struct Run: ParsableCommand {
     options.libraries = libraries
     options.debugging = debug.mode
     options.profiling = perf?.mode ?? .off
-    options.wanted = [entry]
+    options.deadStripRoots = stripping.roots(entry)
+    options.wanted = [entry] + stripping.root
     options.relaxation = .all
     options.arguments = [files.first ?? "hotlink"] + ProgramTail.arguments
     do {

@@ -49,7 +49,9 @@ enum Messages {
         + "\n  help: it was built against a newer version of that library"
     case .noSpace(let what, let requested):
       return "error: no space left for \(what)\(inFile)\n  requested: \(requested) bytes"
-        + "\n  help: restart the program"
+        + (what.hasPrefix("static thread")
+          ? "\n  help: compile with -fPIC, so that threads get the variables when they ask for them"
+          : "\n  help: restart the program")
     case .unreachableThread(let id, let name):
       return "error: thread \(id) '\(name)' could not be given its thread-local variables\(inFile)"
         + "\n  it blocks signals, and its thread pointer was not found"

@@ -40,14 +40,16 @@ struct UnwindTable {
   }
 
   /// - Parameter end: where the table ends that has no end mark; its fields are then noted.
-  mutating func validate(upTo end: Int? = nil) throws(Defect) {
+  /// - Returns: where its records end.
+  @discardableResult
+  mutating func validate(upTo end: Int? = nil) throws(Defect) -> Int {
     notesFields = end != nil
     var at = 0
     while true {
       at = try passOrdinary(at, upTo: end)
-      if at == end { return }
+      if at == end { return at }
       guard let length = word(at) else { throw Defect(offset: at, detail: "no end mark") }
-      if length == 0 { return }
+      if length == 0 { return at }
       let body = at + 4
       guard length != 0xFFFF_FFFF, length >= 4, Int(length) <= bytes.count - body else {
         throw Defect(offset: at, detail: "record of \(length) bytes leaves the table")
@@ -103,6 +105,9 @@ struct UnwindTable {
     }
     return at
   }
+
+  /// Whether the FDEs of a CIE tell places in four bytes, counted from where they stand.
+  func isOrdinary(_ offset: Int) -> Bool { entries[offset]?.address == 0x1B }
 
   /// - Returns: how its FDEs encode addresses.
   private mutating func commonEntry(_ start: Int, _ end: Int) throws(Defect) -> CommonEntry {

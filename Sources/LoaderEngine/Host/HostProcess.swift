@@ -75,6 +75,9 @@ package final class HostProcess: @unchecked Sendable {
   private func lookUp(_ name: NameView) -> Found? {
     // Names handed in end in NUL: they come from a string table or from `SymbolNames`.
     let text = name.base.assumingMemoryBound(to: CChar.self)
+    if let ours = hl_replaced_function(text) {
+      return Found(address: Address(ours), isFunction: true)
+    }
     var found =
       name.versionMark.map { mark in
         let version = name.dropFirst(mark + 1).string

@@ -183,7 +183,7 @@ struct FixUp {
   {
     let target = targets[relocation.symbol]
     let a = UInt64(bitPattern: relocation.r_addend)
-    if !target.flags.isDisjoint(with: [.missing, .discarded, .null]) {
+    if !target.flags.isDisjoint(with: [.missing, .discarded, .null, .inModule]) {
       return try computeAbsent(relocation, formula, target, p)
     }
     let s = try meaning(relocation, formula, target)

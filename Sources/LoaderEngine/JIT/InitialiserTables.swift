@@ -17,7 +17,7 @@ extension LinkedObject {
   }
 
   private func entries(_ arena: Arena, _ wanted: Set<SectionRole>) -> [TableEntry] {
-    var found: [(priority: Int, order: Int, address: UInt64)] = []
+    var found: [(priority: Int, section: Int, order: Int, address: UInt64)] = []
     for section in roles.indices where wanted.contains(roles[section]) {
       let count = Int(object.sections[section].size / 8)
       guard addresses[section] != 0,
@@ -29,10 +29,11 @@ extension LinkedObject {
         let address = (0..<8).reduce(UInt64(0)) { $0 | UInt64(bytes[index * 8 + $1]) << ($1 * 8) }
         // 0 and −1 mark the ends of old tables.
         guard address != 0, address != .max else { continue }
-        found.append((priority, isReversed ? -index : index, address))
+        found.append((priority, section, isReversed ? -index : index, address))
       }
     }
-    return found.sorted { ($0.priority, $0.order) < ($1.priority, $1.order) }
-      .map { ($0.priority, $0.address) }
+    return found.sorted {
+      ($0.priority, $0.section, $0.order) < ($1.priority, $1.section, $1.order)
+    }.map { ($0.priority, $0.address) }
   }
 }

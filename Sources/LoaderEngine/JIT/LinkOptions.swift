@@ -37,6 +37,8 @@ package struct LinkOptions: Sendable {
     case all
   }
 
+  /// Names that everything which stays must be reached from; nil: all stays.
+  package var deadStripRoots: [String]?
   /// Storage that COMMON symbols already have.
   package var keptCommons: [SymbolID: UInt64] = [:]
   /// What a unit is called in messages.

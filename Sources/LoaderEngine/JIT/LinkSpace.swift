@@ -10,14 +10,20 @@ package final class LinkSpace: @unchecked Sendable {
   package let constants: ConstantPool
   package let host = HostProcess()
   package let threadStorage: StaticTLS
+  package let threadModules = ThreadModules()
+  let copies = HostCopies()
   /// Which versions of symbols are the default ones.
   package let versions = VersionedNames()
   /// Of the first set that took effect.
   package internal(set) var bounds: ImageBounds?
 
-  /// - Parameter tag: below 2,048; tells the spaces of a process apart in lazy calls.
-  package init(_ backing: Arena.BackingChoice = .automatic, tag: UInt32 = 0) throws(LinkError) {
-    arena = try Arena(backing)
+  /// - Parameters:
+  ///   - tag: below 2,048; tells the spaces of a process apart in lazy calls.
+  ///   - isLow: below 2 GiB, for code that has addresses in 32 bits.
+  package init(
+    _ backing: Arena.BackingChoice = .automatic, tag: UInt32 = 0, isLow: Bool = false
+  ) throws(LinkError) {
+    arena = try Arena(backing, isLow: isLow)
     threadStorage = StaticTLS()
     slots = try SlotTable(arena, tag: tag)
     got = GlobalOffsetTable(arena)

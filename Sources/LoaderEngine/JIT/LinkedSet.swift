@@ -46,6 +46,8 @@ package final class LinkedSet: @unchecked Sendable {
   /// The largest alignment that a COMMON symbol asks for, over all objects.
   var commonAlignments: [SymbolID: UInt64] = [:]
   var duplicates: [LinkError.Duplicate] = []
+  /// Variables of the process that are to be copied here.
+  var freshCopies: [HostCopies.Copy] = []
   var discardedReferences: [LinkError.Discarded] = []
   /// Where the parts of the set begin and end, for symbols that linkers make.
   package internal(set) var bounds = ImageBounds()
@@ -107,7 +109,10 @@ package final class LinkedSet: @unchecked Sendable {
       start: space.arena.place(range.start, .constants), count: Int(range.size))
     var table = UnwindTable(bytes, at: range.start, text: text)
     do {
-      try table.validate()
+      let end = try table.validate()
+      if range.size > LinkedSet.sortedTable || options.deadStripRoots != nil {
+        sortUnwindTable(range.start, UnwindOrder(bytes, at: range.start, text: text, end: end))
+      }
     } catch {
       let address = range.start.value + UInt64(error.offset)
       let owner = objects.last { linked in
@@ -121,6 +126,21 @@ package final class LinkedSet: @unchecked Sendable {
     }
   }
 
+  /// Tables above this size are brought into the order of their code; small ones the unwinder sorts in no time.
+  private static let sortedTable: UInt64 = 16 << 10
+
+  private func sortUnwindTable(_ start: Address, _ order: UnwindOrder?) {
+    guard let order, !order.isSorted, let sorted = order.sorted() else { return }
+    sorted.withUnsafeBytes { source in
+      if let from = source.baseAddress {
+        space.arena.place(start, .constants).copyMemory(from: from, byteCount: source.count)
+      }
+    }
+  }
+
+  /// The unwind tables that a publication registers.
+  package var unwindTables: [AddressRange] { unwindRanges.filter { $0.size > 8 } }
+
   /// Keeps what was allocated, gives threads their initial bytes, and hands out the symbol table of
   /// the new generation. Called once, at publication.
   package func commit() throws(LinkError) -> SymbolTable {
@@ -130,10 +150,13 @@ package final class LinkedSet: @unchecked Sendable {
           offset: $0.offset, size: UInt64($0.bytes.count), bytes: UnsafeRawBufferPointer($0.bytes))
       })
     hasCommitted = true
+    space.copies.take(freshCopies)
     if space.bounds == nil, !options.isRemovable { space.bounds = bounds }
     for group in groups { group.isPermanent = options.isPermanent }
     for (index, group) in groups.enumerated() where unwindRanges[index].size > 8 {
-      group.register(unwindTable: unwindRanges[index].start)
+      group.register(
+        unwindTable: unwindRanges[index].start,
+        isLarge: unwindRanges[index].size > LinkedSet.sortedTable)
     }
     return draft.table
   }
@@ -199,5 +222,7 @@ struct Target: BitwiseCopyable {
     static let dynamicThreadLocal = Flags(rawValue: 512)
     /// In a group that another object supplies.
     static let elsewhere = Flags(rawValue: 4096)
+    /// In a thread-local module of linked objects.
+    static let inModule = Flags(rawValue: 8192)
   }
 }

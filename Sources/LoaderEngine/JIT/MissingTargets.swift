@@ -8,6 +8,9 @@ extension FixUp {
     _ relocation: Elf64_Rela, _ formula: Formula, _ target: Target, _ p: UInt64
   ) throws(LinkError) -> UInt64? {
     let a = UInt64(bitPattern: relocation.r_addend)
+    if target.flags.contains(.inModule) {
+      return try computeInModule(relocation, formula, target, p)
+    }
     if target.flags.contains(.discarded) {
       // As ld: tables about code may name what is gone, nobody else may.
       if target.flags.contains(.elsewhere), role != .unwind, role != .tied {

@@ -151,39 +151,6 @@ extension LinkedSet {
     offset == 0 ? section : min(section, offset & (~offset &+ 1))
   }
 
-  private func layOutThreadStorage() throws(LinkError) {
-    var cursor = Cursor()
-    var placed: [(LinkedObject, Int)] = []
-    // As a linker's PT_TLS: what has bytes, then what is zero.
-    for role in [SectionRole.threadData, .threadBSS] {
-      for (index, linked) in objects.enumerated() {
-        for section in linked.roles.indices
-        where linked.roles[section] == role && isOpen(index, section) {
-          let header = linked.object.sections[section]
-          _ = cursor.take(header.size, header.alignment)
-          placed.append((linked, section))
-        }
-      }
-    }
-    space.threadStorage.reserve(cursor.end, alignment: cursor.alignment)
-    for (linked, section) in placed {
-      let header = linked.object.sections[section]
-      let offset: UInt64
-      do {
-        offset = try space.threadStorage.allocate(header.size, alignment: header.alignment)
-      } catch {
-        throw LinkError(file: linked.object.name, error.reason)
-      }
-      threadAllocations.append((offset, header.size))
-      let bytes = UnsafeMutableRawBufferPointer.allocate(
-        byteCount: Int(max(header.size, 1)), alignment: 64)
-      bytes.initializeMemory(as: UInt8.self, repeating: 0)
-      threadImages.append((offset, bytes))
-      linked.addresses[section] = offset
-      linked.places[section] = bytes.baseAddress
-    }
-  }
-
   // MARK: memory
 
   struct Cursor {

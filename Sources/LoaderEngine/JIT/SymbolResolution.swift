@@ -48,7 +48,9 @@ extension LinkedSet {
     case .function where symbol.type != UInt8(STT_SECTION) && symbol.isFunction:
       target.flags.insert(.function)
     case .part: target.flags.insert(.part)
-    case .threadLocal: target.flags.insert(.threadLocal)
+    case .threadLocal:
+      target.flags.insert(.threadLocal)
+      if ThreadModules.isInModule(address) { target.flags.insert(.inModule) }
     default: break
     }
     return target
@@ -84,7 +86,9 @@ extension LinkedSet {
         } else if unitIndex[definition.unit] == nil || definition.unit != linked.unit {
           target.body = target.reference
         }
-      case .threadLocal: target.flags.insert(.threadLocal)
+      case .threadLocal:
+        target.flags.insert(.threadLocal)
+        if ThreadModules.isInModule(definition.address) { target.flags.insert(.inModule) }
       case .data, .constant, .part, .absolute, .none: break
       }
       if definition.unit == linked.unit, let entry = space.got.existingEntry(id),
@@ -95,6 +99,7 @@ extension LinkedSet {
       return target
     }
     let name = space.names[id]
+    if name == "_TLS_MODULE_BASE_" { return moduleBase(linked, target) }
     if let built = try builtIn(name) {
       target.body = built
       target.reference = built
@@ -140,6 +145,21 @@ extension LinkedSet {
     name == "__dso_handle" || name == "_GLOBAL_OFFSET_TABLE_" || name == "_DYNAMIC"
       || name == "__executable_start" || ImageBounds.names(name)
       || name.hasPrefix("__start_") || name.hasPrefix("__stop_")
+  }
+
+  /// Where the thread-local variables of an object are counted from (psABI: local dynamic by descriptor).
+  private func moduleBase(_ linked: LinkedObject, _ target: Target) -> Target {
+    var target = target
+    target.flags.insert(.threadLocal)
+    target.body = space.threadStorage.base &- (space.threadStorage.module?.offset ?? 0)
+    for section in linked.roles.indices where linked.roles[section].isThreadLocal {
+      let address = linked.addresses[section]
+      guard ThreadModules.isInModule(address) else { continue }
+      target.flags.insert(.inModule)
+      target.body = address & ~0xFFFF_FFFF
+    }
+    target.reference = target.body
+    return target
   }
 
   /// Symbols that linkers make.

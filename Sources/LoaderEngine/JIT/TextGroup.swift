@@ -17,7 +17,10 @@ package final class TextGroup: @unchecked Sendable {
     self.tied = tied
   }
 
-  func register(unwindTable: Address) { unwind = UnwindRegistration(unwindTable) }
+  /// - Parameter isLarge: the unwinder is to get ready for it now.
+  func register(unwindTable: Address, isLarge: Bool) {
+    unwind = UnwindRegistration(unwindTable, warmedBy: isLarge ? text?.range.start : nil)
+  }
 
   deinit {
     unwind = nil

@@ -51,6 +51,21 @@ package final class AddressWindow: @unchecked Sendable {
     mustStay = true
   }
 
+  /// A window below 2 GiB, where addresses fit 32 bits with and without a sign. Little of the process is in reach
+  /// from there.
+  ///
+  /// - Throws: `LinkError.system` when no such space is free.
+  package init(low size: UInt64) throws(LinkError) {
+    for start in stride(from: UInt64(0x1000_0000), to: (2 << 30) - size, by: 0x0800_0000) {
+      if let reserved = AddressWindow.reserve(start, size) {
+        range = reserved
+        return
+      }
+    }
+    throw LinkError(
+      file: "", .system(SystemError("mmap", "an address window below 2 GiB")))
+  }
+
   deinit {
     if mustStay { return }
     munmap(UnsafeMutableRawPointer(bitPattern: UInt(range.start.value)), Int(range.size))

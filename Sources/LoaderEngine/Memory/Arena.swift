@@ -40,11 +40,13 @@ package final class Arena: @unchecked Sendable {
   /// Text allocations whose space was used before, until they are sealed.
   private var reused: Set<Address> = []
 
-  package init(_ choice: BackingChoice = .automatic) throws(LinkError) {
+  /// - Parameter isLow: below 2 GiB.
+  package init(_ choice: BackingChoice = .automatic, isLow: Bool = false) throws(LinkError) {
     let mib: UInt64 = 1 << 20
     isImaginary = false
     dataOffset = 0
-    window = try AddressWindow(size: 1024 * mib)
+    window =
+      isLow ? try AddressWindow(low: 1024 * mib) : try AddressWindow(size: 1024 * mib)
     var next = window.range.start
     func take(_ size: UInt64) -> AddressRange {
       defer { next = next &+ size }

@@ -247,12 +247,12 @@ struct ImageTLSTests {
 
   @Test("More initial-exec storage than there is is an error that says so")
   func tooLarge() {
-    let reason = LoadedImages.refusal { _ = try Self.large(40_000).load() }
+    let reason = LoadedImages.refusal { _ = try Self.large(90_000).load() }
     guard case .noSpace(let what, let requested) = reason else {
       Issue.record("\(String(describing: reason))")
       return
     }
-    #expect(what.contains("static") && requested == 40_000)
+    #expect(what.contains("static") && requested == 90_000)
   }
 
   @Test("A full static block refuses the next image, and serves it after an unload")
@@ -272,7 +272,7 @@ struct ImageTLSTests {
       images.append(try ImageTLSTests.large(1000).load(.memory))
       #expect(try images[images.count - 1].call("get") == 1)
       // Dynamic storage is not limited by it.
-      #expect(try ImageTLSTests.large(50_000, "global-dynamic").load(.memory).call("get") == 1)
+      #expect(try ImageTLSTests.large(100_000, "global-dynamic").load(.memory).call("get") == 1)
     }
   }
 

@@ -73,7 +73,7 @@ struct TestProgram: Sendable, CustomTestStringConvertible {
 extension Compiler {
   /// gcc or clang of the same language.
   func chosen(clang: Bool) -> Compiler {
-    guard clang else { return self }
+    guard clang, suffix != "s" else { return self }
     return switch program {
     case "gcc": .clang
     case "g++": .clangxx
