@@ -221,16 +221,3 @@ struct CodeSymbols {
       Place(section: section, offset: UInt64(bitPattern: relocation.r_addend))]
   }
 }
-
-enum InitialiserOrder {
-  /// Of functions without a number.
-  static let last = 65536
-
-  /// `.init_array.00200` → 200; without a number last. `.ctors.65335` counts the other way round.
-  static func priority(_ section: NameView) -> Int {
-    let name = section.string
-    guard let dot = name.lastIndex(of: "."), let number = Int(name[name.index(after: dot)...])
-    else { return last }
-    return name.hasPrefix(".ctors") ? 65535 - number : number
-  }
-}

@@ -2,15 +2,14 @@
 // with each set that has something to register, and finds the set's records by `__start_` and `__stop_`.
 internal import CLoaderSupport
 internal import Glibc
-internal import LoaderEngine
 internal import SystemPackage
 
-enum SwiftRuntime {
+package enum SwiftRuntime {
   /// The number of the registration object in a link; it is no unit of the program.
-  static let unit: UInt32 = .max - 1
+  package static let unit: UInt32 = .max - 1
 
   /// The toolchain's `swiftrt.o`, beside the runtime library of the process.
-  static func registrationObject() throws(LinkError) -> ObjectFile {
+  package static func registrationObject() throws(LinkError) -> ObjectFile {
     guard let function = dlsym(nil, "swift_addNewDSOImage"),
       let library = hl_image_path(function)
     else {
@@ -35,7 +34,7 @@ enum SwiftRuntime {
   }
 
   /// Libraries an object asks for: `-lNAME` entries that swiftc leaves for the linker.
-  static func autolinkedLibraries(_ object: ObjectFile) -> [String] {
+  package static func autolinkedLibraries(_ object: ObjectFile) -> [String] {
     var names: [String] = []
     for section in object.sections.indices
     where object.name(ofSection: section) == ".swift1_autolink_entries" {

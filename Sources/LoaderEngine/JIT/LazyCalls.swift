@@ -2,11 +2,10 @@
 // is defined by now is bound; one that nobody defines goes to the host's handler.
 internal import CLoaderSupport
 internal import Glibc
-internal import LoaderEngine
 internal import Synchronization
 
 /// The programs of the process, by the tag in their slots' tokens.
-enum LazyCalls {
+package enum LazyCalls {
   private static let programs = Mutex<[UInt32: Weak]>([:])
   private static let nextTag = Atomic<UInt32>(0)
 
@@ -15,7 +14,7 @@ enum LazyCalls {
     init(_ resolver: any LazyResolver) { self.resolver = resolver }
   }
 
-  static func takeTag() -> UInt32 {
+  package static func takeTag() -> UInt32 {
     let tag = nextTag.wrappingAdd(1, ordering: .relaxed).oldValue & 2047
     if tag == 0 {
       hl_lazy_prepare()
@@ -24,7 +23,7 @@ enum LazyCalls {
     return tag
   }
 
-  static func register(_ resolver: any LazyResolver, tag: UInt32) {
+  package static func register(_ resolver: any LazyResolver, tag: UInt32) {
     programs.withLock { $0[tag] = Weak(resolver) }
   }
 
@@ -38,7 +37,7 @@ enum LazyCalls {
 }
 
 /// Answers the lazy calls of one program.
-protocol LazyResolver: AnyObject, Sendable {
+package protocol LazyResolver: AnyObject, Sendable {
   /// The address to jump to.
   func resolve(_ slot: SlotIndex) -> UInt64
 }
