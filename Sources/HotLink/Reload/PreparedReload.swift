@@ -9,6 +9,8 @@ final class PreparedReload: @unchecked Sendable {
     var version: UnitVersion
     var plan: StatePlan
     var initialisers: [InitialiserPlan.Entry]
+    /// Linked for the first time.
+    var isNew = false
   }
 
   let set: LinkedSet

@@ -14,6 +14,7 @@ final class Program: @unchecked Sendable {
     var isLazy = false
     var allowUndefined = false
     var arguments: [String] = []
+    var isWholeProcess = false
   }
 
   let space: LinkSpace
@@ -32,6 +33,7 @@ final class Program: @unchecked Sendable {
   let libraryContext: LinkContext
   var removedLibraries: [LibraryVersion] = []
   var hasFinished = false
+  var hasExecutableStacks = false
 
   init(tag: UInt32, backing: Arena.BackingChoice, options: Options) throws(LinkError) {
     space = try LinkSpace(backing, tag: tag)
@@ -95,6 +97,7 @@ final class Program: @unchecked Sendable {
     var unkept: [UInt32: Set<Int>] = [:]
     while true {
       try pullMembers(into: &inputs)
+      try pullCompilerRuntime(into: &inputs, base)
       pullWaiting(into: &inputs, &waiting)
       let table = try self.table(
         inputs.tableWithoutChangedUnits(base, space), with: libraries,
@@ -201,7 +204,7 @@ final class Program: @unchecked Sendable {
           version: UnitVersion(
             linked: linked, group: set.groups[set.groupOfObject[index]], images: plan.images,
             rooms: plan.rooms),
-          plan: plan, initialisers: initialisers.toRun))
+          plan: plan, initialisers: initialisers.toRun, isNew: unit.version == nil))
       members[index].version.captureImages(set.space.arena)
       if generation.number > 0, !isSame {
         let functions = members[index].version.functions
@@ -236,7 +239,7 @@ final class Program: @unchecked Sendable {
   }
 
   /// Pulls in archive members that define something the change needs and nobody has.
-  private func pullMembers(into inputs: inout ChangeSet) throws {
+  func pullMembers(into inputs: inout ChangeSet) throws {
     guard !memberOrder.isEmpty else { return }
     var selection = MemberSelection(members, memberOrder, space)
     for name in selection.needed(
@@ -322,9 +325,11 @@ final class Program: @unchecked Sendable {
 
   private func start(_ prepared: PreparedReload) {
     if generation.number == 1 { finishAtExit() }
+    adaptProcess(to: prepared)
     for address in prepared.runtimeInitialisers { call(address) }
     var entries: [(priority: Int, address: UInt64)] = []
     for member in prepared.members {
+      if member.isNew, let start = member.version.linked.startFragment { call(start) }
       entries += addresses(of: member.initialisers, member.version)
     }
     // Over all units, as one linked image would: by priority, then in link order.

@@ -29,6 +29,9 @@ extension Program {
     for priority in Set(entries.map(\.priority)).sorted(by: >) {
       for entry in entries where entry.priority == priority { call(entry.address) }
     }
+    for unit in units {
+      if let end = unit.version?.linked.endFragment { call(end) }
+    }
   }
 
   /// Has the finalisers run at the process's exit, after handlers that linked code registers.

@@ -36,8 +36,7 @@ struct Check: ParsableCommand {
   @Option(help: "Symbol that must be defined.")
   var entry: String?
 
-  @Option(name: .customShort("l"), help: "Library to open in the process first, as for a linker.")
-  var libraries: [String] = []
+  @OptionGroup var libraries: LibraryOptions
 
   @Flag(help: "List undefined symbols instead of refusing them.")
   var allowUndefined = false
@@ -58,20 +57,20 @@ struct Check: ParsableCommand {
   func run() throws {
     if against != nil {
       return try AgainstReport(json: json, table: table).run(
-        AgainstCheck(libraries: libraries, falsify: falsify, timeLimit: timeLimit), files)
+        AgainstCheck(libraries: libraries.opened, falsify: falsify, timeLimit: timeLimit), files)
     }
     if trace == .bindings { return try BindingTrace(json: json).run(files) }
     let reporter = Reporter(json: false)
     var options = Session.Options()
     options.isStrict = true
     options.allowUndefined = allowUndefined
-    options.libraries = libraries
+    options.libraries = libraries.opened
     do {
       if files.allSatisfy(ImageCheck.isImage), dump.isEmpty {
         return try ImageCheck(json: json, entry: entry).run(files)
       }
       let session = try Session(options)
-      for file in files { try session.add(input: file) }
+      for file in files + libraries.archives { try session.add(input: file) }
       let result = try session.check()
       if let entry, !result.symbols.contains(where: { $0.name == entry }) {
         throw LinkError(

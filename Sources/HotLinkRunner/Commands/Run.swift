@@ -14,11 +14,11 @@ struct Run: ParsableCommand {
   @Argument(help: "Objects, archives and shared objects.")
   var files: [String]
 
-  @Option(help: "Function to call, as `int main(int, char **, char **)`.")
+  @Option(
+    help: "Function to call, as `int main(int, char **, char **)`; `_start` as the kernel does.")
   var entry: String = "main"
 
-  @Option(name: .customShort("l"), help: "Library to open in the process first, as for a linker.")
-  var libraries: [String] = []
+  @OptionGroup var libraries: LibraryOptions
 
   @Flag(help: "Refuse undefined functions at once instead of when they are called.")
   var strict = false
@@ -30,15 +30,15 @@ struct Run: ParsableCommand {
     let reporter = Reporter(json: json)
     var options = Session.Options()
     options.isStrict = strict
-    options.libraries = libraries
+    options.libraries = libraries.opened
+    options.isWholeProcess = true
     options.arguments = [files.first ?? "hotlink"] + ProgramTail.arguments
     do {
       let session = try Session(options)
       if json { session.onEvent { reporter.report($0) } }
-      for file in files { try session.add(input: file) }
+      for file in files + libraries.archives { try session.add(input: file) }
       try session.start()
-      let address = try session.address(of: entry)
-      let status = LinkedCode.main(address, ArgumentVector(options.arguments))
+      let status = try enter(session, ArgumentVector(options.arguments))
       // exit runs the program's handlers and finalisers; the session must outlive them.
       withExtendedLifetime(session) { Glibc.exit(status) }
     } catch let refusal as Refusal {
@@ -47,6 +47,16 @@ struct Run: ParsableCommand {
       reporter.failed(error)
     }
     throw ExitCode(RunnerExit.badInput)
+  }
+
+  /// Calls the entry; a program that has `_start` and no `main` begins where the kernel would begin it.
+  private func enter(_ session: Session, _ arguments: ArgumentVector) throws(LinkError) -> Int32 {
+    let generation = session.generation
+    let hasOnlyStart = generation.symbol("main") == nil && generation.symbol("_start") != nil
+    if entry == "_start" || (entry == "main" && hasOnlyStart) {
+      LinkedCode.enter(try session.address(of: "_start"), arguments)
+    }
+    return LinkedCode.main(try session.address(of: entry), arguments)
   }
 }
 

@@ -39,8 +39,7 @@ struct Watch: ParsableCommand {
   @Option(help: "Milliseconds of quiet to wait for before linking what changed.")
   var settle: Int = 0
 
-  @Option(name: .customShort("l"), help: "Library to open in the process first, as for a linker.")
-  var libraries: [String] = []
+  @OptionGroup var libraries: LibraryOptions
 
   @Flag(help: "Link every unit before the first frame, not when it is first called.")
   var eager = false
@@ -62,13 +61,14 @@ struct Watch: ParsableCommand {
     var options = Session.Options()
     options.isStrict = strict
     options.isLazy = !eager
-    options.libraries = libraries
+    options.libraries = libraries.opened
     options.arguments = ["hotlink"] + paths
     do {
       let session = try Session(options)
       session.onEvent { reporter.report($0) }
       try session.follow(
         .watching(paths.map { FilePath($0) }, settle: .milliseconds(settle)))
+      for archive in libraries.archives { try session.add(FilePath(archive)) }
       try session.start()
       let loop = try FrameLoop(session, entry: entry, hz: hz, limit: frames)
       if let initialise { LinkedCode.call(try session.address(of: initialise)) }

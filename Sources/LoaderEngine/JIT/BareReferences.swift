@@ -24,7 +24,7 @@ extension LinkedSet {
         let functions = finder ?? FunctionFinder(linked.object, section, known[section])
         finder = functions
         guard let home = functions.containing(UInt64(hit.field)),
-          !functions.isRelocated(UInt64(hit.field)),
+          !functions.isRelocated(UInt64(hit.field)), !functions.isBaseOfTable(target),
           BareReferences.isInstruction(code, hit, from: Int(home.start))
         else { continue }
         let offset = UInt64(target)
@@ -95,6 +95,7 @@ struct FunctionFinder {
   private let ends: [UInt64]
   private let symbols: [Int]
   private let relocated: Set<UInt64>
+  private let tableBases: Set<UInt64>
 
   init(_ object: ObjectFile, _ section: Int, _ candidates: [Int]) {
     // Of several at one place the global one is the identity; it stands behind the local ones.
@@ -105,14 +106,25 @@ struct FunctionFinder {
     starts = sorted.map { object.symbols[$0].st_value }
     ends = sorted.map { object.extent(ofSymbol: $0).upperBound }
     var offsets: Set<UInt64> = []
+    var bases: Set<UInt64> = []
     for list in object.relocationSections where Int(object.sections[list].info) == section {
       let relocations = object.relocations(inSection: list)
-      for index in 0..<relocations.count { offsets.insert(relocations[index].r_offset) }
+      for index in 0..<relocations.count {
+        let relocation = relocations[index]
+        offsets.insert(relocation.r_offset)
+        guard relocation.type == 29 else { continue }  // R_X86_64_GOTPC64
+        bases.insert(relocation.r_offset &- UInt64(bitPattern: relocation.r_addend))
+      }
     }
     relocated = offsets
+    tableBases = bases
   }
 
   func isRelocated(_ offset: UInt64) -> Bool { relocated.contains(offset) }
+
+  /// Whether an offset is where code without bounds counts the distance of the GOT from, which may be its function's start
+  /// (psABI AMD64, “Large position independent code model”): `lea base(%rip)`, and base + GOT - base.
+  func isBaseOfTable(_ offset: Int) -> Bool { tableBases.contains(UInt64(offset)) }
 
   /// The function that begins at `offset`.
   func starting(at offset: UInt64) -> Int? {

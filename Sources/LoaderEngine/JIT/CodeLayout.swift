@@ -13,6 +13,8 @@ extension LinkedSet {
       for section in linked.roles.indices where isOpen(index, section) {
         let header = linked.object.sections[section]
         switch linked.roles[section] {
+        case .text where linked.isStartFragment(section):
+          placed.append((index, section, StartFragment.take(header, from: &text), true))
         case .text: placed.append((index, section, text.take(header.size, header.alignment), true))
         // Tables of initialisers are read by us, but a program may have given them names.
         case .tied, .initArray, .finiArray, .preinitArray, .constructors, .destructors:
@@ -51,6 +53,9 @@ extension LinkedSet {
       let memory = item.isText ? textMemory : tiedMemory
       guard let memory else { continue }
       put(item.object, item.section, memory.range.start &+ item.offset, memory.kind)
+      if item.isText, objects[item.object].isStartFragment(item.section) {
+        StartFragment.frame(objects[item.object], item.section, in: space.arena)
+      }
     }
     if let tiedMemory {
       for index in members { assignTied(index, tiedMemory.range.start) }

@@ -36,6 +36,9 @@ package final class LinkedObject: @unchecked Sendable {
   package var localSlots: [Int: SlotIndex] = [:]
   /// Storage of COMMON symbols that this object won, by symbol index.
   package internal(set) var commons: [Int: UInt64] = [:]
+  /// Its pieces of `_init` and `_fini`, as functions.
+  package internal(set) var startFragment: UInt64?
+  package internal(set) var endFragment: UInt64?
   /// Relocations applied.
   package internal(set) var relocationCount = 0
   /// A code address that is not a function's may have left this object: its text must stay.
@@ -112,6 +115,7 @@ package final class LinkedObject: @unchecked Sendable {
     case .section(let section):
       switch roles[section] {
       case .ignored: return .none
+      case .text where symbol.type == UInt8(STT_OBJECT): return .constant  // a table beside code
       case .text:
         let isLocal = index < object.firstGlobal
         return isLocal && FunctionNames.isPart(object.name(ofSymbol: index)) ? .part : .function

@@ -51,6 +51,7 @@ extension LinkedSet {
       var own = Definition(
         address: 0, size: symbol.st_size, unit: linked.unit, kind: kind, isWeak: isWeak,
         isCommon: isCommon)
+      own.isUntyped = kind == .function && symbol.type == UInt8(STT_NOTYPE)
       guard let other = draft[id] else {
         draft.define(id, own)
         continue

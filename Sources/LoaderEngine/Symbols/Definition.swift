@@ -28,6 +28,8 @@ package struct Definition: Hashable, Sendable, BitwiseCopyable {
   package var kind: Kind
   package var isWeak: Bool
   package var isCommon: Bool
+  /// Code or not: a label of an assembler that was given no type (gABI: STT_NOTYPE).
+  package var isUntyped = false
 
   package init(
     address: UInt64, size: UInt64, unit: UInt32, kind: Kind, isWeak: Bool, isCommon: Bool = false

@@ -1,9 +1,10 @@
+#include <cstdio>
 #include <iostream>
 #include <string>
 struct Loud {
   std::string name;
-  explicit Loud(const char *n) : name(n) { std::cout << '+' << name << '\n'; }
-  ~Loud() { std::cout << '-' << name << std::endl; }
+  explicit Loud(const char *n) : name(n) { std::printf("+%s\n", n); }
+  ~Loud() { std::printf("-%s\n", name.c_str()); }
   void say() const { std::cout << '=' << name << '\n'; }
 };
 int value_of_other();
