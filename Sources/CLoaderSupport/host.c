@@ -12,6 +12,10 @@ int hl_symbol_type(const void *address) {
   return ELF64_ST_TYPE(symbol->st_info);
 }
 
+const void *hl_versioned_symbol(const char *name, const char *version) {
+  return dlvsym(RTLD_DEFAULT, name, version);
+}
+
 const char *hl_image_path(const void *address) {
   Dl_info info;
   return dladdr(address, &info) ? info.dli_fname : NULL;

@@ -20,6 +20,8 @@ public final class Session: Sendable {
     public var isLazy = false
     /// Link although symbols are missing; for looking, not for running.
     public var allowUndefined = false
+    /// Symbols that the host will ask for: archives are searched for them, too.
+    public var wanted: [String] = []
     /// What initialisers and `main` get as argv.
     public var arguments: [String] = ["hotlink"]
     /// The process is this program's alone (`hotlink run`): it is known by the program's name, and reports crashes only
@@ -65,12 +67,17 @@ public final class Session: Sendable {
   }
 
   /// Adds or replaces the unit (or archive) in a file.
-  public func add(_ path: FilePath) throws(LinkError) {
-    try add(contents: FileContents(reading: path), path: path)
+  ///
+  /// - Parameter isWhole: all members of an archive become units, needed or not.
+  public func add(_ path: FilePath, isWhole: Bool = false) throws(LinkError) {
+    try add(contents: FileContents(reading: path), path: path, isWhole: isWhole)
   }
 
-  private func add(contents: FileContents, path: FilePath) throws(LinkError) {
-    let file = try UnitReader.parse(Bytes(contents), path: path, hash: contents.hash)
+  private func add(contents: FileContents, path: FilePath, isWhole: Bool = false)
+    throws(LinkError)
+  {
+    var file = try UnitReader.parse(Bytes(contents), path: path, hash: contents.hash)
+    file.isWhole = isWhole
     core.enqueue(file)
   }
 

@@ -51,7 +51,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       tag: tag, backing: options.usesAnonymousMemory ? .anonymous : .automatic,
       options: Program.Options(
         isStrict: options.isStrict, isLazy: options.isLazy && !options.isStrict,
-        allowUndefined: options.allowUndefined,
+        allowUndefined: options.allowUndefined, wanted: options.wanted,
         arguments: options.arguments, isWholeProcess: options.isWholeProcess))
     files = FileTable()
     libraries = options.libraries
@@ -65,7 +65,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     state.withLock { state in
       note(files.update(file), into: &state)
     }
-    linked.offer(members: file.members)
+    linked.archives.offer(file)
     wake()
   }
 
@@ -270,7 +270,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     for path in batch.written {
       do {
         guard let file = try UnitReader.read(path, known: files.hash(path)) else { continue }
-        linked.offer(members: file.members)
+        linked.archives.offer(file)
         state.withLock { note(files.update(file), into: &$0) }
       } catch {
         if case .system(let system) = error.reason, system.code == ENOENT { continue }

@@ -4,7 +4,7 @@ import ArgumentParser
 @main
 enum Main {
   static func main() {
-    HotLinkCommand.main(ProgramTail.split(CommandLine.arguments).own)
+    HotLinkCommand.main(FileRuns.folded(ProgramTail.split(CommandLine.arguments).own))
   }
 }
 

@@ -196,14 +196,21 @@ struct SessionTests {
       "a.o": "int twice(void) { return 1; }", "b.o": "int twice(void) { return 2; }",
     ])
     let refusal = try #require(throws: Refusal.self) { try session.start() }
-    #expect(refusal.linkReason == .duplicate(symbol: "twice", first: "a.o", second: "b.o"))
+    var conflicts = LinkError.SymbolConflicts()
+    conflicts.duplicates = [
+      LinkError.Duplicate(
+        symbol: "twice", first: LinkError.Place(file: "a.o", section: ".text"),
+        second: LinkError.Place(file: "b.o", section: ".text"))
+    ]
+    #expect(refusal.linkReason == .conflicts(conflicts))
     let running = try Session(["a.o": "int twice(void) { return 1; }"])
     let log = EventLog(running)
     try running.start()
     try running.add(c: "int twice(void) { return 2; }", name: "b.o")
     #expect(!running.takeNew())
-    #expect(
-      log.refusals.first?.linkReason == .duplicate(symbol: "twice", first: "a.o", second: "b.o"))
+    // What was linked before is known by its unit.
+    conflicts.duplicates[0].first = LinkError.Place(file: "a.o")
+    #expect(log.refusals.first?.linkReason == .conflicts(conflicts))
     #expect(try running.call("twice") == 1)
   }
 

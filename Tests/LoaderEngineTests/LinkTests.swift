@@ -174,10 +174,15 @@ struct LinkTests {
   func duplicate() throws {
     let space = try LinkSpace()
     let unit = ".globl twice\n.data\ntwice: .quad 1"
-    #expect(
-      throws: LinkError(
-        file: "unit1.o", .duplicate(symbol: "twice", first: "unit0.o", second: "unit1.o"))
-    ) { try Self.link([unit, unit], in: space) }
+    var conflicts = LinkError.SymbolConflicts()
+    conflicts.duplicates = [
+      LinkError.Duplicate(
+        symbol: "twice", first: LinkError.Place(file: "unit0.o", section: ".data"),
+        second: LinkError.Place(file: "unit1.o", section: ".data"))
+    ]
+    #expect(throws: LinkError(file: "unit1.o", .conflicts(conflicts))) {
+      try Self.link([unit, unit], in: space)
+    }
   }
 
   @Test(

@@ -259,8 +259,8 @@ import Testing
     #expect(
       text == """
         error: duplicate symbol 'twice'
-          defined in one.o
-          and in two.o
+          defined in one.o, section .text at +0x0
+          and in two.o, section .text at +0x0
           help: make one of them static, or remove it
 
         """)

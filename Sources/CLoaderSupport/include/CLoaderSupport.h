@@ -200,6 +200,8 @@ int hl_call_stack(const void **addresses, int capacity);
 // ---- the process's own loader ----
 // STT_ type of the symbol that begins at an address, or -1 when the loader knows none.
 int hl_symbol_type(const void *address);
+// One version of a symbol of the process (glibc: dlvsym), or NULL.
+const void *hl_versioned_symbol(const char *name, const char *version);
 // Path of the library an address lies in, or NULL.
 const char *hl_image_path(const void *address);
 // An image that the process's own loader has loaded (Linux: dl_iterate_phdr).

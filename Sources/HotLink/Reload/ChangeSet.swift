@@ -29,11 +29,20 @@ struct ChangeSet {
   }
 
   var objects: [ObjectFile] { linked.map(\.object) }
-  func contains(_ name: String) -> Bool { linked.contains { $0.unit.name == name } }
+  func contains(_ unit: Unit) -> Bool { ids.contains(unit.id) }
 
   mutating func add(_ unit: Unit, _ object: ObjectFile) {
     guard ids.insert(unit.id).inserted else { return }
     linked.append((unit, object))
+  }
+
+  /// Brings the units into the order of the files that they came in.
+  mutating func sort(by position: (Unit) -> Int) {
+    let sorted = linked.enumerated().sorted {
+      let (left, right) = (position($0.element.unit), position($1.element.unit))
+      return left == right ? $0.offset < $1.offset : left < right
+    }
+    linked = sorted.map(\.element)
   }
 
   /// Links units that waited: because they changed, or because their data is needed.
@@ -61,7 +70,7 @@ struct ChangeSet {
     }
     for (unit, object) in wasWaiting {
       for index in object.firstGlobal..<object.symbols.count {
-        let id = space.names.intern(object.name(ofSymbol: index))
+        let id = space.id(of: object, index)
         if draft[id]?.unit == unit.id { draft.remove(id) }
       }
     }
@@ -116,7 +125,7 @@ struct ChangeSet {
     for (unit, object) in linked {
       for index in object.firstGlobal..<object.symbols.count
       where object.place(ofSymbol: index) == .common {
-        let id = space.names.intern(object.name(ofSymbol: index))
+        let id = space.id(of: object, index)
         guard let old = table[id], old.kind == .data, old.address != 0 else { continue }
         let size = object.symbols[index].st_size
         guard size <= old.size || (old.isCommon && size <= DataRoom.capacity(old.size)) else {

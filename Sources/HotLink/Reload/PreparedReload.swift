@@ -8,9 +8,9 @@ final class PreparedReload: @unchecked Sendable {
     var unit: Unit
     var version: UnitVersion
     var plan: StatePlan
+    /// Of a unit that was there before, those of its initialisers that run again.
     var initialisers: [InitialiserPlan.Entry]
-    /// Linked for the first time.
-    var isNew = false
+    var isNew: Bool
   }
 
   let set: LinkedSet
@@ -31,6 +31,9 @@ final class PreparedReload: @unchecked Sendable {
   var clearedSlots: [SlotTable.Change] = []
   /// Constructors of the Swift runtime's registration object, run first.
   var runtimeInitialisers: [UInt64] = []
+  /// `_init` and `_fini` of new units.
+  var startCode: [Address] = []
+  var endCode: [Address] = []
 
   init(
     set: LinkedSet, members: [Member], removedUnits: [Unit], report: ReloadReport
@@ -39,5 +42,17 @@ final class PreparedReload: @unchecked Sendable {
     self.members = members
     self.removedUnits = removedUnits
     self.report = report
+  }
+
+  /// Notes `_init` and `_fini` of groups whose units are all new: those of others have run.
+  func noteStartCode() {
+    var isOld: Set<Int> = []
+    for (index, member) in members.enumerated() where !member.isNew {
+      isOld.insert(set.groupOfObject[index])
+    }
+    for group in set.groups.indices where !isOld.contains(group) {
+      if let address = set.startCode[group] { startCode.append(address) }
+      if let address = set.endCode[group] { endCode.append(address) }
+    }
   }
 }

@@ -13,6 +13,8 @@ final class Program: @unchecked Sendable {
     /// Units are linked when they are needed.
     var isLazy = false
     var allowUndefined = false
+    /// Names that the host asks for.
+    var wanted: [String] = []
     var arguments: [String] = []
     var isWholeProcess = false
   }
@@ -23,8 +25,8 @@ final class Program: @unchecked Sendable {
   private var unitByName: [String: Unit] = [:]
   private(set) var generation: Generation
   private var comdatOwners: [SymbolID: UInt32] = [:]
-  private var members: [String: ObjectFile] = [:]
-  private var memberOrder: [String] = []
+  var archives = ArchiveMembers()
+  var endCode: [Address] = []
   var lazyUnits = LazyUnits()
   let retirement = Retirement()
   private var fixedConstantBytes: UInt64 = 0
@@ -49,15 +51,6 @@ final class Program: @unchecked Sendable {
 
   func unit(named name: String) -> Unit? { unitByName[name] }
   func name(ofUnit id: UInt32) -> String { id < units.count ? units[Int(id)].name : "the linker" }
-
-  /// Archive members that are linked when something needs them.
-  func offer(members offered: [(name: String, object: ObjectFile)]) {
-    for member in offered {
-      if members.updateValue(member.object, forKey: member.name) == nil {
-        memberOrder.append(member.name)
-      }
-    }
-  }
 
   // MARK: prepare
 
@@ -96,9 +89,10 @@ final class Program: @unchecked Sendable {
     }
     var unkept: [UInt32: Set<Int>] = [:]
     while true {
-      try pullMembers(into: &inputs)
+      pullMembers(into: &inputs)
       try pullCompilerRuntime(into: &inputs, base)
       pullWaiting(into: &inputs, &waiting)
+      if generation.number == 0 { inputs.sort { self.position(of: $0) } }
       let table = try self.table(
         inputs.tableWithoutChangedUnits(base, space), with: libraries,
         without: inputs.removedUnits)
@@ -106,12 +100,13 @@ final class Program: @unchecked Sendable {
       var planning = 0.0
       var plans: [StatePlan] = []
       var linkInputs: [LinkInput] = []
+      let isReload = inputs.replaces
       for (unit, object) in inputs.linked {
         let start = Stopwatch()
         let plan = try StatePlan(
           object, unit: unit.name, old: unit.version,
           discarded: inputs.discardedSections(object, unit.id, owners, space),
-          unkept: unkept[unit.id] ?? [], isReload: inputs.replaces,
+          unkept: unkept[unit.id] ?? [], isReload: isReload,
           elsewhere: { inputs.variableElsewhere($0, unit) })
         planning += start.microseconds
         plans.append(plan)
@@ -233,20 +228,10 @@ final class Program: @unchecked Sendable {
       }
       prepared.report.swiftRegistrations = 1
     }
+    prepared.noteStartCode()
     prepared.report.guardMicroseconds = planning
     prepared.report.linkMicroseconds = elapsed - planning
     return prepared
-  }
-
-  /// Pulls in archive members that define something the change needs and nobody has.
-  func pullMembers(into inputs: inout ChangeSet) throws {
-    guard !memberOrder.isEmpty else { return }
-    var selection = MemberSelection(members, memberOrder, space)
-    for name in selection.needed(
-      by: inputs.objects, having: { self.generation.table[$0] != nil })
-    where unitByName[name]?.version == nil && !inputs.contains(name) {
-      if let object = members[name] { inputs.add(makeUnit(name), object) }
-    }
   }
 
   func makeUnit(_ name: String) -> Unit {
@@ -321,21 +306,6 @@ final class Program: @unchecked Sendable {
       Retirement.Entry(
         unit: unit.name, group: version.group, text: version.linked.textRange,
         escapes: version.linked.codeEscapes))
-  }
-
-  private func start(_ prepared: PreparedReload) {
-    if generation.number == 1 { finishAtExit() }
-    adaptProcess(to: prepared)
-    for address in prepared.runtimeInitialisers { call(address) }
-    var entries: [(priority: Int, address: UInt64)] = []
-    for member in prepared.members {
-      if member.isNew, let start = member.version.linked.startFragment { call(start) }
-      entries += addresses(of: member.initialisers, member.version)
-    }
-    // Over all units, as one linked image would: by priority, then in link order.
-    for priority in Set(entries.map(\.priority)).sorted() {
-      for entry in entries where entry.priority == priority { call(entry.address) }
-    }
   }
 
   func addresses(of entries: [InitialiserPlan.Entry], _ version: UnitVersion)

@@ -21,17 +21,40 @@ extension Program {
   private func runFinalisers() {
     guard !hasFinished else { return }
     hasFinished = true
-    var entries: [(priority: Int, address: UInt64)] = []
-    for unit in units.reversed() {
+    var entries: [LinkedObject.TableEntry] = []
+    for unit in units.sorted(by: { position(of: $0) > position(of: $1) }) {
       guard let version = unit.version else { continue }
-      entries += addresses(of: InitialiserPlan.finalisers(of: version.object), version)
+      entries += version.linked.finalisers(space.arena).reversed()
     }
-    for priority in Set(entries.map(\.priority)).sorted(by: >) {
+    run(entries, from: Set(entries.map(\.priority)).sorted(by: >))
+    for address in endCode.reversed() { call(address.value) }
+  }
+
+  /// Calls functions by their priority, those of one priority in the order given.
+  func run(_ entries: [LinkedObject.TableEntry], from priorities: [Int]) {
+    for priority in priorities {
       for entry in entries where entry.priority == priority { call(entry.address) }
     }
-    for unit in units {
-      if let end = unit.version?.linked.endFragment { call(end) }
+  }
+
+  /// Runs what new code begins with, as one linked image would: `.preinit_array`, `_init`, then by priority and in
+  /// link order over all units.
+  func start(_ prepared: PreparedReload) {
+    if generation.number == 1 { finishAtExit() }
+    adaptProcess(to: prepared)
+    for address in prepared.runtimeInitialisers { call(address) }
+    var entries: [LinkedObject.TableEntry] = []
+    for member in prepared.members {
+      entries +=
+        member.isNew
+        ? member.version.linked.initialisers(space.arena)
+        : addresses(of: member.initialisers, member.version)
     }
+    let priorities = Set(entries.map(\.priority)).sorted()
+    run(entries, from: priorities.filter { $0 == InitialiserOrder.first })
+    for address in prepared.startCode { call(address.value) }
+    run(entries, from: priorities.filter { $0 != InitialiserOrder.first })
+    endCode += prepared.endCode
   }
 
   /// Has the finalisers run at the process's exit, after handlers that linked code registers.

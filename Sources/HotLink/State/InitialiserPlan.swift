@@ -12,7 +12,7 @@ struct InitialiserPlan {
     var symbol: Int
   }
 
-  /// Functions to run, in order.
+  /// Functions to run, in order; of a unit that is new all run, and none is named here.
   private(set) var toRun: [Entry] = []
   /// Names of all functions that initialise something in the unit.
   private(set) var names: Set<String> = []
@@ -20,11 +20,8 @@ struct InitialiserPlan {
   init(
     _ object: ObjectFile, unit: String, old: ObjectFile?, newVariables: Set<Int>
   ) throws {
+    guard let old else { return }
     let entries = InitialiserPlan.entries(of: object)
-    guard let old else {
-      toRun = entries
-      return
-    }
     let oldNames = Set(
       InitialiserPlan.entries(of: old).map { old.name(ofSymbol: $0.symbol).string })
     let uses = InitialiserUses(object)
@@ -84,11 +81,6 @@ struct InitialiserPlan {
   /// The functions that `.init_array` and `.ctors` name, in the order they run: lower priorities first.
   static func entries(of object: ObjectFile) -> [Entry] {
     functions(of: object, in: ".init_array", ".ctors", .initArray, .constructors)
-  }
-
-  /// The functions that `.fini_array` and `.dtors` name, in the order they run.
-  static func finalisers(of object: ObjectFile) -> [Entry] {
-    functions(of: object, in: ".fini_array", ".dtors", .finiArray, .destructors).reversed()
   }
 
   private static func functions(

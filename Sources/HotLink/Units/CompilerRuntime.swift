@@ -1,22 +1,20 @@
 // What compilers' drivers add to every link without being asked: gcc's libgcc.a, which has what no shared object exports
-// (`__cpu_model`, half and quadruple precision), and the functions that rustc makes when it links.
+// (`__cpu_model`, half and quadruple precision), tcc's libtcc1.a (`__va_arg`), and what rustc makes when it links.
 internal import CLoaderSupport
 internal import LoaderEngine
 internal import SystemPackage
 
 enum CompilerRuntime {
-  /// Members of the newest gcc's libgcc.a, by name; none when there is no gcc.
-  static let members: [(name: String, object: ObjectFile)] = {
+  /// The newest gcc's libgcc.a and tcc's libtcc1.a, those that are there.
+  static let archives: [UnitFile] = {
     let folder = "/usr/lib/gcc/x86_64-linux-gnu"
     let versions = HostProcess.files(in: folder).compactMap(Int.init).sorted(by: >)
-    for version in versions {
-      let path = FilePath("\(folder)/\(version)/libgcc.a")
-      guard let contents = try? FileContents(reading: path),
-        let file = try? UnitReader.parse(Bytes(contents), path: path, hash: 0)
-      else { continue }
-      return file.members
+    let newest = versions.prefix(1).map { "\(folder)/\($0)/libgcc.a" }
+    return (newest + ["/usr/lib/x86_64-linux-gnu/tcc/libtcc1.a"]).compactMap { name in
+      let path = FilePath(name)
+      guard let contents = try? FileContents(reading: path) else { return nil }
+      return try? UnitReader.parse(Bytes(contents), path: path, hash: 0)
     }
-    return []
   }()
 
   /// Names that a linker makes and no archive has.
@@ -43,7 +41,8 @@ extension Program {
       for index in object.firstGlobal..<object.symbols.count
       where object.place(ofSymbol: index) == .undefined && !object.symbols[index].isWeakBinding {
         let name = object.name(ofSymbol: index)
-        guard name.hasPrefix("__") && !CompilerRuntime.isLinkers(name) || RustAllocation.covers(name)
+        guard
+          name.hasPrefix("__") && !CompilerRuntime.isLinkers(name) || RustAllocation.covers(name)
         else { continue }
         asked[space.names.intern(name)] = name.string
       }
@@ -60,11 +59,13 @@ extension Program {
       }
     }
     let functions = asked.values.filter { RustAllocation.covers(named: $0) }.sorted()
-    if !functions.isEmpty, !inputs.contains(RustAllocation.unitName) {
-      let object = try RustAllocation.object(defining: functions)
-      inputs.add(makeUnit(RustAllocation.unitName), object)
+    let unit = functions.isEmpty ? nil : makeUnit(RustAllocation.unitName)
+    if let unit, !inputs.contains(unit) {
+      inputs.add(unit, try RustAllocation.object(defining: functions))
     }
-    if asked.count > functions.count { offer(members: CompilerRuntime.members) }
-    if !asked.isEmpty { try pullMembers(into: &inputs) }
+    if asked.count > functions.count {
+      for archive in CompilerRuntime.archives { archives.offer(archive) }
+    }
+    if !asked.isEmpty { pullMembers(into: &inputs) }
   }
 }

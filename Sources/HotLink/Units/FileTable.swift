@@ -8,6 +8,7 @@ final class FileTable: Sendable {
     var hash: UInt64
     /// Unit names and the hashes of their contents: members of an archive change one by one.
     var units: [String: UInt64]
+    var isWhole = false
   }
   private let entries = Mutex<[FilePath: Entry]>([:])
 
@@ -28,17 +29,19 @@ final class FileTable: Sendable {
         if old?.units[file.path.string] == file.hash { return [] }
         changes.append(UnitChange(name: file.path.string, content: content))
       }
+      let isWhole = file.isWhole || old?.isWhole ?? false
       for member in file.members {
         let hash = member.object.bytes.hash
         units[member.name] = hash
-        if let before = old?.units[member.name], before != hash {
+        let before = old?.units[member.name]
+        if before != hash, before != nil || isWhole {
           changes.append(UnitChange(name: member.name, object: member.object))
         }
       }
       for name in (old?.units.keys).map(Array.init) ?? [] where units[name] == nil {
         changes.append(UnitChange(name: name, object: nil))
       }
-      entries[file.path] = Entry(hash: file.hash, units: units)
+      entries[file.path] = Entry(hash: file.hash, units: units, isWhole: isWhole)
       return changes
     }
   }

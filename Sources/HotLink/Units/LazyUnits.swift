@@ -15,7 +15,8 @@ struct LazyUnits {
   /// no records for a runtime, nothing that several objects share.
   static func canWait(_ object: ObjectFile) -> Bool {
     guard object.groups.isEmpty else { return false }
-    for role in SectionRole.all(of: object) {
+    for (section, role) in SectionRole.all(of: object).enumerated() {
+      if role == .text, SectionRole.isFragment(object.name(ofSection: section)) { return false }
       if role.isInitialiserTable || role.isThreadLocal || role == .encapsulated { return false }
     }
     for index in object.firstGlobal..<object.symbols.count {
@@ -39,13 +40,15 @@ struct LazyUnits {
   ) throws(LinkError) {
     for index in object.firstGlobal..<object.symbols.count {
       guard object.place(ofSymbol: index) != .undefined else { continue }
-      let id = space.names.intern(object.name(ofSymbol: index))
+      let id = space.id(of: object, index)
       if let other = draft[id], !other.isWeak {
-        throw LinkError(
-          file: object.name,
-          .duplicate(
-            symbol: object.name(ofSymbol: index).string, first: name(other.unit),
-            second: object.name))
+        var conflicts = LinkError.SymbolConflicts()
+        conflicts.duplicates = [
+          LinkError.Duplicate(
+            symbol: space.names[id].string, first: place(of: id, other.unit, name, space),
+            second: object.definitionPlace(index))
+        ]
+        throw LinkError(file: object.name, .conflicts(conflicts))
       }
       let isFunction = LazyUnits.isFunction(object, index)
       var slot = SlotIndex.none
@@ -63,6 +66,17 @@ struct LazyUnits {
     waiting[unit.id] = (unit, object)
   }
 
+  private func place(
+    of id: SymbolID, _ unit: UInt32, _ name: (UInt32) -> String, _ space: LinkSpace
+  ) -> LinkError.Place {
+    guard let object = waiting[unit]?.object,
+      let index = (object.firstGlobal..<object.symbols.count).first(where: {
+        object.place(ofSymbol: $0) != .undefined && space.id(of: object, $0) == id
+      })
+    else { return LinkError.Place(file: name(unit)) }
+    return object.definitionPlace(index)
+  }
+
   private static func isFunction(_ object: ObjectFile, _ index: Int) -> Bool {
     guard case .section(let section) = object.place(ofSymbol: index) else { return false }
     return object.sections[section].isExecutable
@@ -78,7 +92,7 @@ struct LazyUnits {
     while let object = queue.popLast() {
       for index in object.firstGlobal..<object.symbols.count
       where object.place(ofSymbol: index) == .undefined {
-        let id = space.names.intern(object.name(ofSymbol: index))
+        let id = space.id(of: object, index)
         guard let owner = dataOwner[id], let found = waiting[owner] else { continue }
         remove(owner)
         pulled.append(found)

@@ -13,6 +13,8 @@ struct UnitFile {
   /// The members, when it is an archive.
   var members: [(name: String, object: ObjectFile)] = []
   var isArchive = false
+  /// All members are units, needed or not (ld: --whole-archive).
+  var isWhole = false
 }
 
 enum UnitReader {
@@ -35,6 +37,7 @@ enum UnitReader {
     case .archive, .thinArchive:
       var file = UnitFile(path: path, hash: hash, isArchive: true)
       let archive = try Archive(bytes, name: name)
+      var seen: [String: Int] = [:]
       for member in archive.members {
         let content: Bytes
         if let stored = member.bytes {
@@ -44,7 +47,10 @@ enum UnitReader {
             try FileContents(reading: path.removingLastComponent().pushing(FilePath(member.name))))
         }
         if case .object = Identification.kind(of: content) {
-          let memberName = "\(name)(\(member.name))"
+          // An archive may hold several members of one name.
+          let count = (seen[member.name] ?? 0) + 1
+          seen[member.name] = count
+          let memberName = "\(name)(\(member.name)\(count > 1 ? ":\(count)" : ""))"
           file.members.append((memberName, try ObjectFile(content, name: memberName)))
         }
       }

@@ -38,6 +38,11 @@ struct Check: ParsableCommand {
 
   @OptionGroup var libraries: LibraryOptions
 
+  @Flag(
+    inversion: .prefixedNo, exclusivity: .chooseLast,
+    help: "Link all members of the archives that follow, needed or not.")
+  var wholeArchive = false
+
   @Flag(help: "List undefined symbols instead of refusing them.")
   var allowUndefined = false
 
@@ -54,6 +59,8 @@ struct Check: ParsableCommand {
   @Option(help: .hidden)
   var falsify: UInt64?
 
+  mutating func validate() throws { files = FileRuns.unfolded(files) }
+
   func run() throws {
     if against != nil {
       return try AgainstReport(json: json, table: table).run(
@@ -65,12 +72,19 @@ struct Check: ParsableCommand {
     options.isStrict = true
     options.allowUndefined = allowUndefined
     options.libraries = libraries.opened
+    options.wanted = [entry].compactMap { $0 } + dump
     do {
       if files.allSatisfy(ImageCheck.isImage), dump.isEmpty {
         return try ImageCheck(json: json, entry: entry).run(files)
       }
       let session = try Session(options)
-      for file in files + libraries.archives { try session.add(input: file) }
+      let inputs = InputFiles(files, on: CommandLine.arguments).files + libraries.archives
+      // Archives alone are looked at as a whole: nothing asks for a member.
+      let isWhole = entry == nil && files.allSatisfy { $0.hasSuffix(".a") }
+      for var file in inputs {
+        file.isWhole = file.isWhole || isWhole
+        try session.add(input: file)
+      }
       let result = try session.check()
       if let entry, !result.symbols.contains(where: { $0.name == entry }) {
         throw LinkError(
@@ -87,10 +101,11 @@ struct Check: ParsableCommand {
 
   private func refuse(_ refusal: Refusal, _ reporter: Reporter) throws {
     if json {
-      Reporter(json: true).emit([
-        ("ok", .bool(false)), ("reason", .string(Messages.line(refusal))),
-        ("unit", .string(refusal.unit)), ("undefined", .strings(refusal.undefinedNames)),
-      ])
+      Reporter(json: true).emit(
+        [
+          ("ok", .bool(false)), ("reason", .string(Messages.line(refusal))),
+          ("unit", .string(refusal.unit)), ("undefined", .strings(refusal.undefinedNames)),
+        ] + refusal.symbolDefects)
     } else {
       reporter.failed(refusal)
     }
@@ -155,14 +170,5 @@ struct Check: ParsableCommand {
 
   private func hex(_ bytes: [UInt8]) -> String {
     bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-  }
-}
-
-extension Refusal {
-  var undefinedNames: [String] {
-    guard case .link(let error) = reason, case .undefined(let symbols) = error.reason else {
-      return []
-    }
-    return symbols.map(\.name)
   }
 }

@@ -10,14 +10,19 @@ struct LibraryOptions: ParsableArguments {
 
   @Option(
     name: .customShort("L", allowingJoined: true),
-    help: "Directory to look for libraries in first; an archive is linked when it has no shared one.")
+    help:
+      "Directory to look for libraries in first; an archive is linked when it has no shared one.")
   var directories: [String] = []
 
   /// Shared libraries: a path for what the directories have, otherwise the name.
   var opened: [String] { libraries.map { found($0) ?? $0 }.filter { !$0.hasSuffix(".a") } }
 
   /// Archives that the directories have: they are linked behind the files.
-  var archives: [String] { libraries.compactMap(found).filter { $0.hasSuffix(".a") } }
+  var archives: [InputFiles.File] {
+    libraries.compactMap(found).filter { $0.hasSuffix(".a") }.map {
+      InputFiles.File(path: $0, isWhole: false)
+    }
+  }
 
   /// ld(1), -l: in each directory the shared library goes before the archive.
   private func found(_ name: String) -> String? {

@@ -20,23 +20,33 @@ struct Run: ParsableCommand {
 
   @OptionGroup var libraries: LibraryOptions
 
+  @Flag(
+    inversion: .prefixedNo, exclusivity: .chooseLast,
+    help: "Link all members of the archives that follow, needed or not.")
+  var wholeArchive = false
+
   @Flag(help: "Refuse undefined functions at once instead of when they are called.")
   var strict = false
 
   @Flag(help: "Report the link as JSON on standard output.")
   var json = false
 
+  mutating func validate() throws { files = FileRuns.unfolded(files) }
+
   func run() throws {
     let reporter = Reporter(json: json)
     var options = Session.Options()
     options.isStrict = strict
     options.libraries = libraries.opened
+    options.wanted = [entry]
     options.isWholeProcess = true
     options.arguments = [files.first ?? "hotlink"] + ProgramTail.arguments
     do {
       let session = try Session(options)
       if json { session.onEvent { reporter.report($0) } }
-      for file in files + libraries.archives { try session.add(input: file) }
+      for file in InputFiles(files, on: CommandLine.arguments).files + libraries.archives {
+        try session.add(input: file)
+      }
       try session.start()
       let status = try enter(session, ArgumentVector(options.arguments))
       // exit runs the program's handlers and finalisers; the session must outlive them.
@@ -62,8 +72,10 @@ struct Run: ParsableCommand {
 
 extension Session {
   /// A file by name, or standard input for `-`.
-  func add(input: String) throws(LinkError) {
-    guard input == "-" else { return try add(FilePath(input)) }
+  func add(input: InputFiles.File) throws(LinkError) {
+    guard input.path == "-" else {
+      return try add(FilePath(input.path), isWhole: input.isWhole)
+    }
     let contents = try FileContents(draining: STDIN_FILENO, name: "standard input")
     try add(contents.bytes, name: "standard input")
   }

@@ -50,7 +50,8 @@ struct Watch: ParsableCommand {
   @Flag(help: "One JSON object a line on standard output.")
   var json = false
 
-  func validate() throws {
+  mutating func validate() throws {
+    paths = FileRuns.unfolded(paths)
     guard hz >= 0, hz.isFinite else { throw ValidationError("--hz must be 0 or more") }
     guard settle >= 0 else { throw ValidationError("--settle must be 0 or more") }
   }
@@ -68,7 +69,7 @@ struct Watch: ParsableCommand {
       session.onEvent { reporter.report($0) }
       try session.follow(
         .watching(paths.map { FilePath($0) }, settle: .milliseconds(settle)))
-      for archive in libraries.archives { try session.add(FilePath(archive)) }
+      for archive in libraries.archives { try session.add(FilePath(archive.path)) }
       try session.start()
       let loop = try FrameLoop(session, entry: entry, hz: hz, limit: frames)
       if let initialise { LinkedCode.call(try session.address(of: initialise)) }

@@ -23,9 +23,10 @@ enum Messages {
       return "error: \(what)\(inFile)\n  help: \(help)"
     case .undefined(let symbols):
       return symbols.map(undefined).joined(separator: "\n")
-    case .duplicate(let symbol, let first, let second):
-      return "error: duplicate symbol '\(symbol)'\n  defined in \(first)\n  and in \(second)"
-        + "\n  help: make one of them static, or remove it"
+    case .conflicts(let conflicts):
+      return
+        (conflicts.duplicates.map(duplicate) + conflicts.discarded.map(discarded)
+        + conflicts.undefined.map(undefined)).joined(separator: "\n")
     case .overflow(let place, let symbol, let value):
       return "error: relocation out of range: '\(symbol)'\n  \(site(place))"
         + "\n  value: \(hex(UInt64(bitPattern: value)))\n  help: compile with -fPIC"
@@ -138,6 +139,21 @@ enum Messages {
       text += "\n  help: add the unit that defines it, or name its library with -l"
     }
     return text
+  }
+
+  private static func duplicate(_ symbol: LinkError.Duplicate) -> String {
+    "error: duplicate symbol '\(symbol.symbol)'\n  defined in \(place(symbol.first))"
+      + "\n  and in \(place(symbol.second))\n  help: make one of them static, or remove it"
+  }
+
+  private static func discarded(_ reference: LinkError.Discarded) -> String {
+    "error: '\(reference.symbol)' is in a group that another object supplies"
+      + "\n  \(site(reference.site))\n  refers to section \(reference.section), which was dropped"
+      + "\n  help: refer to it by a global symbol, or put both into the group"
+  }
+
+  private static func place(_ place: LinkError.Place) -> String {
+    place.file + (place.section.map { ", section \($0) at +\(hex(place.offset))" } ?? "")
   }
 
   private static func site(_ site: LinkError.Site) -> String {

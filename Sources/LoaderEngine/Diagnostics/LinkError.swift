@@ -23,8 +23,9 @@ public struct LinkError: Error, Hashable, Sendable {
     case unsupported(what: String, help: String)
     /// All symbols that are referred to and defined nowhere.
     case undefined([UndefinedSymbol])
-    /// A strong symbol defined more than once.
-    case duplicate(symbol: String, first: String, second: String)
+    /// Strong symbols that are defined more than once, and whatever else is wrong with the symbols of
+    /// the set: all of it.
+    case conflicts(SymbolConflicts)
     /// A value that does not fit its field.
     case overflow(Site, symbol: String, value: Int64)
     /// A 32-bit reference to something of the host that lies further than ±2 GiB.
@@ -83,6 +84,58 @@ public struct LinkError: Error, Hashable, Sendable {
     public init(name: String, definedIn: String) {
       self.name = name
       self.definedIn = definedIn
+    }
+  }
+
+  /// What is wrong with the symbols of a set, apart from those that are only missing.
+  public struct SymbolConflicts: Hashable, Sendable {
+    public var duplicates: [Duplicate] = []
+    public var discarded: [Discarded] = []
+    public var undefined: [UndefinedSymbol] = []
+
+    public init() {}
+  }
+
+  /// Where a symbol is defined.
+  public struct Place: Hashable, Sendable {
+    public var file: String
+    /// nil where the object is not at hand any more, or the symbol has none: absolute, COMMON.
+    public var section: String?
+    /// Offset into the section in bytes.
+    public var offset: UInt64
+
+    public init(file: String, section: String? = nil, offset: UInt64 = 0) {
+      self.file = file
+      self.section = section
+      self.offset = offset
+    }
+  }
+
+  /// A strong symbol that is defined twice.
+  public struct Duplicate: Hashable, Sendable {
+    public var symbol: String
+    public var first: Place
+    public var second: Place
+
+    public init(symbol: String, first: Place, second: Place) {
+      self.symbol = symbol
+      self.first = first
+      self.second = second
+    }
+  }
+
+  /// A reference into a group that was dropped because another object has the same one (gABI:
+  /// GRP_COMDAT).
+  public struct Discarded: Hashable, Sendable {
+    public var site: Site
+    /// The symbol, or the section when it has no name.
+    public var symbol: String
+    public var section: String
+
+    public init(site: Site, symbol: String, section: String) {
+      self.site = site
+      self.symbol = symbol
+      self.section = section
     }
   }
 }

@@ -12,6 +12,8 @@ package struct LittleEndianBytes: Sendable {
   package mutating func put64(_ values: UInt64...) { for value in values { append(value) } }
 
   private mutating func append(_ value: some FixedWidthInteger) {
-    for byte in 0..<(value.bitWidth / 8) { bytes.append(UInt8(truncatingIfNeeded: value >> (byte * 8))) }
+    for byte in 0..<(value.bitWidth / 8) {
+      bytes.append(UInt8(truncatingIfNeeded: value >> (byte * 8)))
+    }
   }
 }

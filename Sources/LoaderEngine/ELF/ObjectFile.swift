@@ -21,6 +21,10 @@ package struct Section {
   package var isMergeable: Bool { flags & UInt64(SHF_MERGE) != 0 }
   package var holdsStrings: Bool { flags & UInt64(SHF_STRINGS) != 0 }
   package var isNoBits: Bool { type == UInt32(SHT_NOBITS) }
+  /// SHF_GNU_RETAIN: kept whoever refers to it (GNU extension to the gABI).
+  package var isRetained: Bool { flags & 0x20_0000 != 0 }
+  /// SHF_LINK_ORDER: the section that this one describes, and whose order it follows.
+  package var leader: Int? { flags & 0x80 != 0 && link != 0 ? Int(link) : nil }
 }
 
 /// A section group: its signature symbol and members.
@@ -312,6 +316,8 @@ extension Elf64_Sym {
   package var type: UInt8 { st_info & 0xF }
   package var binding: UInt8 { st_info >> 4 }
   package var visibility: UInt8 { st_other & 3 }
+  /// STV_INTERNAL or STV_HIDDEN.
+  package var isHidden: Bool { visibility == 1 || visibility == 2 }
   package var isWeakBinding: Bool { binding == UInt8(STB_WEAK) }
   package var isThreadLocal: Bool { type == UInt8(STT_TLS) }
   /// Its value is its address: neither thread-local nor an IFUNC.

@@ -75,7 +75,12 @@ package final class HostProcess: @unchecked Sendable {
   private func lookUp(_ name: NameView) -> Found? {
     // Names handed in end in NUL: they come from a string table or from `SymbolNames`.
     let text = name.base.assumingMemoryBound(to: CChar.self)
-    var found = dlsym(nil, text)
+    var found =
+      name.versionMark.map { mark in
+        let version = name.dropFirst(mark + 1).string
+        return hl_versioned_symbol(NameView(base: name.base, count: mark).string, version)
+          .map { UnsafeMutableRawPointer(mutating: $0) }
+      } ?? dlsym(nil, text)
     for handle in handles where found == nil { found = dlsym(handle, text) }
     guard let found else {
       return hl_static_libc_function(text).map { Found(address: Address($0), isFunction: true) }

@@ -8,16 +8,19 @@ extension LinkedSet {
     var text = Cursor()
     var tied = Cursor()
     var placed: [(object: Int, section: Int, offset: UInt64, isText: Bool)] = []
+    var fragments = CodeFragments()
+    let hasHeader = options.isPermanent && wantsHeader
+    if hasHeader { _ = text.take(UInt64(MemoryLayout<Elf64_Ehdr>.size), 16) }
+    let tables = layOutTables(of: members, &tied, &placed)
     for index in members {
       let linked = objects[index]
-      for section in linked.roles.indices where isOpen(index, section) {
+      for section in linked.placementOrder where isOpen(index, section) {
         let header = linked.object.sections[section]
         switch linked.roles[section] {
-        case .text where linked.isStartFragment(section):
-          placed.append((index, section, StartFragment.take(header, from: &text), true))
+        case .text where SectionRole.isFragment(linked.object.name(ofSection: section)):
+          fragments.add(linked, index, section)
         case .text: placed.append((index, section, text.take(header.size, header.alignment), true))
-        // Tables of initialisers are read by us, but a program may have given them names.
-        case .tied, .initArray, .finiArray, .preinitArray, .constructors, .destructors:
+        case .tied:
           placed.append((index, section, tied.take(header.size, header.alignment), false))
         default: break
         }
@@ -30,6 +33,7 @@ extension LinkedSet {
         }
       }
     }
+    fragments.layOut(&text) { placed.append(($0, $1, $2, true)) }
     // The unwind table last and without gaps: a zero word ends it.
     tied.align(8)
     let unwindStart = tied.end
@@ -49,13 +53,17 @@ extension LinkedSet {
     if hasUnwind { _ = tied.take(8, 4) }
     let textMemory = try allocate(.text, text, forGroup: true)
     let tiedMemory = try allocate(.constants, tied, forGroup: true)
+    if let start = textMemory?.range.start {
+      fragments.write(start, space.arena)
+      startCode[groups.count] = fragments.start.map { start &+ $0 }
+      endCode[groups.count] = fragments.end.map { start &+ $0 }
+      if hasHeader { LinkedSet.writeHeader(at: space.arena.place(start, .text)) }
+    }
+    noteBounds(textMemory, text.end, tiedMemory, tables, hasHeader)
     for item in placed {
       let memory = item.isText ? textMemory : tiedMemory
       guard let memory else { continue }
       put(item.object, item.section, memory.range.start &+ item.offset, memory.kind)
-      if item.isText, objects[item.object].isStartFragment(item.section) {
-        StartFragment.frame(objects[item.object], item.section, in: space.arena)
-      }
     }
     if let tiedMemory {
       for index in members { assignTied(index, tiedMemory.range.start) }
@@ -71,6 +79,55 @@ extension LinkedSet {
       unwindRanges.append(AddressRange(start: Address(0), size: 0))
     }
     return TextGroup(space.arena, text: textMemory, tied: tiedMemory)
+  }
+
+  /// Tables of initialisers first, those of one kind together and by priority. They are read by us, but a
+  /// program may ask where they begin.
+  ///
+  /// - Returns: for each kind, where in the tied memory it begins and ends.
+  private func layOutTables(
+    of members: [Int], _ tied: inout Cursor,
+    _ placed: inout [(object: Int, section: Int, offset: UInt64, isText: Bool)]
+  ) -> [SectionRole: Range<UInt64>] {
+    var sections: [(role: SectionRole, priority: Int, object: Int, section: Int)] = []
+    for index in members {
+      let linked = objects[index]
+      for section in linked.roles.indices
+      where linked.roles[section].isInitialiserTable && isOpen(index, section) {
+        let priority = InitialiserOrder.priority(linked.object.name(ofSection: section))
+        sections.append((linked.roles[section], priority, index, section))
+      }
+    }
+    sections.sort {
+      ($0.role.rawValue, $0.priority, $0.object, $0.section)
+        < ($1.role.rawValue, $1.priority, $1.object, $1.section)
+    }
+    var ranges: [SectionRole: Range<UInt64>] = [:]
+    for (role, _, index, section) in sections {
+      let header = objects[index].object.sections[section]
+      let offset = tied.take(header.size, max(header.alignment, 8))
+      placed.append((index, section, offset, false))
+      ranges[role] = (ranges[role]?.lowerBound ?? offset)..<(offset + header.size)
+    }
+    return ranges
+  }
+
+  private func noteBounds(
+    _ text: Allocation?, _ size: UInt64, _ tied: Allocation?,
+    _ tables: [SectionRole: Range<UInt64>], _ hasHeader: Bool
+  ) {
+    guard groups.isEmpty else { return }
+    let start = text?.range.start ?? space.arena.stubs.end
+    bounds.text = AddressRange(start: start, size: size)
+    if hasHeader, text != nil { bounds.header = start }
+    let base = tied?.range.start ?? start
+    func range(_ role: SectionRole) -> AddressRange {
+      let range = tables[role] ?? 0..<0
+      return AddressRange(start: base &+ range.lowerBound, size: UInt64(range.count))
+    }
+    bounds.preinitArray = range(.preinitArray)
+    bounds.initArray = range(.initArray)
+    bounds.finiArray = range(.finiArray)
   }
 
   private func assignTied(_ index: Int, _ base: Address) {

@@ -22,6 +22,7 @@ extension LinkedSet {
       }
       try redirectBareReferences(linked)
     }
+    try refuseConflicts()
     guard missing.isEmpty else {
       let symbols = missingSymbols()
       if options.allowUndefined {
@@ -30,6 +31,18 @@ extension LinkedSet {
       }
       throw LinkError(file: symbols[0].sites.first?.file ?? "", .undefined(symbols))
     }
+  }
+
+  /// Everything that is wrong with the symbols of the set, at once.
+  private func refuseConflicts() throws(LinkError) {
+    guard !duplicates.isEmpty || !discardedReferences.isEmpty else { return }
+    var conflicts = LinkError.SymbolConflicts()
+    conflicts.duplicates = duplicates
+    conflicts.discarded = discardedReferences
+    if !options.allowUndefined { conflicts.undefined = missingSymbols() }
+    throw LinkError(
+      file: duplicates.first?.second.file ?? discardedReferences.first?.site.file ?? "",
+      .conflicts(conflicts))
   }
 
   private func copyContents(_ linked: LinkedObject) {

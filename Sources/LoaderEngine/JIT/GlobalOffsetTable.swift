@@ -22,7 +22,8 @@ package final class GlobalOffsetTable: @unchecked Sendable {
 
   private let arena: Arena
   private let words: UnsafeMutablePointer<UInt64>
-  private var next = 1
+  // Words 0 and 1 are `emptyDynamic`, zero for ever.
+  private var next = 2
   private var addressEntries: [UInt32] = []
   private var otherEntries: [Key: UInt32] = [:]
 
@@ -34,6 +35,9 @@ package final class GlobalOffsetTable: @unchecked Sendable {
 
   /// Where the table begins (psABI: `GOT`).
   package var start: Address { arena.got.start }
+
+  /// A dynamic section that holds nothing but DT_NULL: `_DYNAMIC`.
+  package var emptyDynamic: Address { arena.got.start }
 
   /// The entry of a symbol and whether it is new; a new one holds zero and nobody refers to it yet.
   package func entry(_ symbol: SymbolID, _ use: Use) throws(LinkError) -> (Address, isNew: Bool) {

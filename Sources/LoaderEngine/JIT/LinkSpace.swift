@@ -10,6 +10,10 @@ package final class LinkSpace: @unchecked Sendable {
   package let constants: ConstantPool
   package let host = HostProcess()
   package let threadStorage = StaticTLS()
+  /// Which versions of symbols are the default ones.
+  package let versions = VersionedNames()
+  /// Of the first set that took effect.
+  package internal(set) var bounds: ImageBounds?
 
   /// - Parameter tag: below 2,048; tells the spaces of a process apart in lazy calls.
   package init(_ backing: Arena.BackingChoice = .automatic, tag: UInt32 = 0) throws(LinkError) {
@@ -17,6 +21,14 @@ package final class LinkSpace: @unchecked Sendable {
     slots = try SlotTable(arena, tag: tag)
     got = GlobalOffsetTable(arena)
     constants = ConstantPool(arena)
+  }
+
+  /// The number of a global symbol: `foo@@VER` is `foo`.
+  package func id(of object: ObjectFile, _ index: Int) -> SymbolID {
+    let name = object.name(ofSymbol: index)
+    guard let mark = name.versionMark else { return names.intern(name) }
+    return versions.id(
+      of: name, mark: mark, isDefined: object.place(ofSymbol: index) != .undefined, names)
   }
 
   /// The number of a local symbol, made of its unit and name: local functions of two units that share

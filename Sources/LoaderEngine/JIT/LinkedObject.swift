@@ -30,15 +30,14 @@ package final class LinkedObject: @unchecked Sendable {
   /// Where the linker writes each such section; nil when it does not.
   package internal(set) var places: [UnsafeMutableRawPointer?]
   package internal(set) var pieces: [Int: PieceTable] = [:]
+  /// Sections of groups that another object supplies, and what belongs to them.
+  package internal(set) var discarded: Set<Int> = []
   /// Numbers of the symbols from `firstGlobal` on.
   package internal(set) var globals: [SymbolID] = []
   /// Slots that local functions were given, by symbol index.
   package var localSlots: [Int: SlotIndex] = [:]
   /// Storage of COMMON symbols that this object won, by symbol index.
   package internal(set) var commons: [Int: UInt64] = [:]
-  /// Its pieces of `_init` and `_fini`, as functions.
-  package internal(set) var startFragment: UInt64?
-  package internal(set) var endFragment: UInt64?
   /// Relocations applied.
   package internal(set) var relocationCount = 0
   /// A code address that is not a function's may have left this object: its text must stay.

@@ -39,6 +39,15 @@ package final class LinkedSet: @unchecked Sendable {
   var allocations: [Allocation] = []
   var threadAllocations: [(offset: UInt64, size: UInt64)] = []
   var targets: [[Target]] = []
+  /// The largest alignment that a COMMON symbol asks for, over all objects.
+  var commonAlignments: [SymbolID: UInt64] = [:]
+  var duplicates: [LinkError.Duplicate] = []
+  var discardedReferences: [LinkError.Discarded] = []
+  /// Where the parts of the set begin and end, for symbols that linkers make.
+  package internal(set) var bounds = ImageBounds()
+  /// `_init` and `_fini`, made of the fragments of objects, by group.
+  package internal(set) var startCode: [Int: Address] = [:]
+  package internal(set) var endCode: [Int: Address] = [:]
   var missing: [SymbolID: (sites: [LinkError.Site], count: Int)] = [:]
   var unwindRanges: [AddressRange] = []
   var hasCommitted = false
@@ -101,6 +110,7 @@ package final class LinkedSet: @unchecked Sendable {
           offset: $0.offset, size: UInt64($0.bytes.count), bytes: UnsafeRawBufferPointer($0.bytes))
       })
     hasCommitted = true
+    if space.bounds == nil { space.bounds = bounds }
     for group in groups { group.isPermanent = options.isPermanent }
     for (index, group) in groups.enumerated() where unwindRanges[index].size > 8 {
       group.register(unwindTable: unwindRanges[index].start)
@@ -154,5 +164,7 @@ struct Target: BitwiseCopyable {
     static let discarded = Flags(rawValue: 256)
     /// A thread-local variable without one offset for all threads.
     static let dynamicThreadLocal = Flags(rawValue: 512)
+    /// In a group that another object supplies.
+    static let elsewhere = Flags(rawValue: 4096)
   }
 }

@@ -9,6 +9,10 @@ extension FixUp {
   ) throws(LinkError) -> UInt64? {
     let a = UInt64(bitPattern: relocation.r_addend)
     if target.flags.contains(.discarded) {
+      // As ld: tables about code may name what is gone, nobody else may.
+      if target.flags.contains(.elsewhere), role != .unwind, role != .tied {
+        noteDiscarded(relocation)
+      }
       return 0  // libgcc passes over an FDE whose location is zero
     }
     if target.flags.contains(.null) {
@@ -16,6 +20,9 @@ extension FixUp {
       case .gotEntryRelative: return try nullEntry(relocation, target) &+ a &- p
       case .gotEntryOffset:
         return try nullEntry(relocation, target) &+ a &- space.got.start.value
+      // An offset of zero from the thread pointer: it is never looked at (ld does the same).
+      case .threadOffsetEntry, .generalDynamic, .descriptor:
+        return try entry(relocation, formula.use, 0) &+ a &- p
       case .absolute, .threadOffset, .moduleOffset, .size: return a
       case .branch:
         // The code tests its address first; a call that is made all the same is reported.
@@ -44,6 +51,16 @@ extension FixUp {
     let entry = try entry(relocation, .address, 0)
     if space.got.value(Address(entry)) != 0 { set.gotChanges.append((Address(entry), 0)) }
     return entry
+  }
+
+  private func noteDiscarded(_ relocation: Elf64_Rela) {
+    guard case .section(let section) = linked.object.place(ofSymbol: relocation.symbol) else {
+      return
+    }
+    set.discardedReferences.append(
+      LinkError.Discarded(
+        site: site(relocation), symbol: aim(of: relocation),
+        section: linked.object.name(ofSection: section).string))
   }
 
   // MARK: refusals
@@ -93,5 +110,17 @@ extension FixUp {
         what:
           "relocation type \(relocation.type) in \(linked.object.name(ofSection: section).string)",
         help: "no compiler for x86-64 puts it into an object"))
+  }
+}
+
+extension Formula {
+  /// What a GOT entry that it refers to holds.
+  fileprivate var use: GlobalOffsetTable.Use {
+    switch self {
+    case .threadOffsetEntry: .threadOffset
+    case .generalDynamic: .moduleOffset
+    case .descriptor: .descriptor
+    default: .address
+    }
   }
 }

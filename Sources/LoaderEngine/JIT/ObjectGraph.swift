@@ -4,11 +4,13 @@ internal import CLoaderSupport
 extension LinkedSet {
   /// gABI, “Symbol Table”: strong beats weak, weak beats COMMON's absence, the first weak one wins.
   func buildGraph() throws(LinkError) {
+    for linked in objects { numberGlobals(linked) }
+    space.versions.settle(objects)
     for (index, linked) in objects.enumerated() {
       classify(linked, inputs[index].placements)
-      numberGlobals(linked)
       chooseGroups(linked)
-      try define(linked)
+      dropFollowers(linked)
+      define(linked)
     }
   }
 
@@ -23,7 +25,7 @@ extension LinkedSet {
     let object = linked.object
     linked.globals.reserveCapacity(object.symbols.count - object.firstGlobal)
     for index in object.firstGlobal..<object.symbols.count {
-      linked.globals.append(space.names.intern(object.name(ofSymbol: index)))
+      linked.globals.append(space.id(of: object, index))
     }
   }
 
@@ -32,14 +34,29 @@ extension LinkedSet {
       let signature = space.names.intern(linked.object.signature(of: group))
       let owner = options.comdatOwner(signature) ?? comdatOwners[signature]
       if let owner, owner != linked.unit {
-        for member in group.members { linked.roles[member] = .ignored }
+        for member in group.members {
+          linked.roles[member] = .ignored
+          linked.discarded.insert(member)
+        }
       } else {
         comdatOwners[signature] = linked.unit
       }
     }
   }
 
-  private func define(_ linked: LinkedObject) throws(LinkError) {
+  /// SHF_LINK_ORDER: what describes a dropped section goes with it.
+  private func dropFollowers(_ linked: LinkedObject) {
+    guard !linked.discarded.isEmpty else { return }
+    for section in linked.roles.indices where linked.roles[section] != .ignored {
+      guard let leader = linked.object.sections[section].leader,
+        linked.discarded.contains(leader)
+      else { continue }
+      linked.roles[section] = .ignored
+      linked.discarded.insert(section)
+    }
+  }
+
+  private func define(_ linked: LinkedObject) {
     let object = linked.object
     for index in object.firstGlobal..<object.symbols.count {
       let kind = linked.kind(ofSymbol: index)
@@ -49,8 +66,12 @@ extension LinkedSet {
       let isCommon = object.place(ofSymbol: index) == .common
       let id = linked.globalID(index)
       var own = Definition(
-        address: 0, size: symbol.st_size, unit: linked.unit, kind: kind, isWeak: isWeak,
-        isCommon: isCommon)
+        address: kind == .absolute ? symbol.st_value : 0, size: symbol.st_size, unit: linked.unit,
+        kind: kind, isWeak: isWeak, isCommon: isCommon)
+      own.isHidden = symbol.isHidden
+      if isCommon {
+        commonAlignments[id] = max(commonAlignments[id] ?? 1, symbol.st_value)
+      }
       own.isUntyped = kind == .function && symbol.type == UInt8(STT_NOTYPE)
       guard let other = draft[id] else {
         draft.define(id, own)
@@ -67,15 +88,43 @@ extension LinkedSet {
         draft.define(id, own)
         continue
       }
-      throw LinkError(
-        file: object.name,
-        .duplicate(
-          symbol: object.name(ofSymbol: index).string, first: name(ofUnit: other.unit),
-          second: object.name))
+      // The same number twice is no contradiction (ld and lld agree).
+      if kind == .absolute, other.kind == .absolute, own.address == other.address { continue }
+      duplicates.append(
+        LinkError.Duplicate(
+          symbol: space.names[id].string, first: place(of: id, inUnit: other.unit),
+          second: linked.place(ofSymbol: index)))
     }
+  }
+
+  /// Where a unit defines a symbol.
+  private func place(of id: SymbolID, inUnit unit: UInt32) -> LinkError.Place {
+    guard let index = unitIndex[unit],
+      let symbol = objects[index].globals.indices.first(where: {
+        objects[index].globals[$0] == id
+          && objects[index].kind(ofSymbol: $0 + objects[index].object.firstGlobal) != .none
+      })
+    else { return LinkError.Place(file: name(ofUnit: unit)) }
+    return objects[index].place(ofSymbol: symbol + objects[index].object.firstGlobal)
   }
 
   func name(ofUnit unit: UInt32) -> String {
     unitIndex[unit].map { objects[$0].object.name } ?? options.unitName(unit)
+  }
+}
+
+extension LinkedObject {
+  /// Where a symbol is defined, for messages.
+  package func place(ofSymbol index: Int) -> LinkError.Place { object.definitionPlace(index) }
+}
+
+extension ObjectFile {
+  /// Where a symbol is defined, for messages.
+  package func definitionPlace(_ index: Int) -> LinkError.Place {
+    guard case .section(let section) = place(ofSymbol: index) else {
+      return LinkError.Place(file: name)
+    }
+    return LinkError.Place(
+      file: name, section: name(ofSection: section).string, offset: symbols[index].st_value)
   }
 }

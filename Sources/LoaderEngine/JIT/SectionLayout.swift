@@ -20,8 +20,8 @@ extension LinkedSet {
       }
     }
     try layOutConstants()
-    try layOutData()
     try layOutEncapsulated()
+    try layOutData()
     try layOutThreadStorage()
     try defineAddresses()
   }
@@ -55,7 +55,7 @@ extension LinkedSet {
     var cursor = Cursor()
     var placed: [(Int, Int, UInt64)] = []
     for (index, linked) in objects.enumerated() {
-      for section in linked.roles.indices where isOpen(index, section) {
+      for section in linked.placementOrder where isOpen(index, section) {
         let header = linked.object.sections[section]
         switch linked.roles[section] {
         case .constant:
@@ -147,69 +147,6 @@ extension LinkedSet {
     offset == 0 ? section : min(section, offset & (~offset &+ 1))
   }
 
-  private func layOutData() throws(LinkError) {
-    var cursor = Cursor()
-    var placed: [(Int, Int, UInt64)] = []
-    for (index, linked) in objects.enumerated() {
-      let object = linked.object
-      for section in linked.roles.indices
-      where linked.roles[section].isState && isOpen(index, section) {
-        let header = object.sections[section]
-        if header.size > 1 << 20 {
-          let memory = try take(.data, header.size, header.alignment, grows: true)
-          put(index, section, memory, .data)
-        } else {
-          let room = DataRoom.capacity(header.size)
-          placed.append((index, section, cursor.take(room, max(header.alignment, 16))))
-        }
-      }
-      for symbol in object.firstGlobal..<object.symbols.count
-      where object.place(ofSymbol: symbol) == .common {
-        let id = linked.globalID(symbol)
-        guard let winner = draft[id], winner.unit == linked.unit else { continue }
-        if let kept = options.keptCommons[id] {
-          linked.commons[symbol] = kept
-        } else {
-          let memory = try take(
-            .data, winner.size, max(object.symbols[symbol].st_value, 1), grows: true)
-          linked.commons[symbol] = memory.value
-        }
-      }
-    }
-    guard let memory = try allocate(.data, cursor) else { return }
-    for (index, section, offset) in placed {
-      put(index, section, memory.range.start &+ offset, .data)
-    }
-  }
-
-  private func layOutEncapsulated() throws(LinkError) {
-    var byName: [String: [(Int, Int)]] = [:]
-    for (index, linked) in objects.enumerated() {
-      for section in linked.roles.indices
-      where linked.roles[section] == .encapsulated && isOpen(index, section) {
-        byName[linked.object.name(ofSection: section).string, default: []].append((index, section))
-      }
-    }
-    for (name, members) in byName.sorted(by: { $0.key < $1.key }) {
-      var cursor = Cursor()
-      var placed: [(Int, Int, UInt64)] = []
-      var isWritable = false
-      for (index, section) in members {
-        let header = objects[index].object.sections[section]
-        isWritable = isWritable || header.isWritable
-        placed.append((index, section, cursor.take(header.size, header.alignment)))
-      }
-      let size = cursor.end
-      cursor.end = max(cursor.end, 1)
-      let kind: Arena.Kind = isWritable ? .data : .constants
-      guard let memory = try allocate(kind, cursor) else { continue }
-      for (index, section, offset) in placed {
-        put(index, section, memory.range.start &+ offset, kind)
-      }
-      encapsulated[name] = AddressRange(start: memory.range.start, size: size)
-    }
-  }
-
   private func layOutThreadStorage() throws(LinkError) {
     for (index, linked) in objects.enumerated() {
       for section in linked.roles.indices
@@ -261,7 +198,7 @@ extension LinkedSet {
     return memory
   }
 
-  private func take(_ kind: Arena.Kind, _ size: UInt64, _ alignment: UInt64, grows: Bool)
+  func take(_ kind: Arena.Kind, _ size: UInt64, _ alignment: UInt64, grows: Bool)
     throws(LinkError) -> Address
   {
     let room = grows && kind == .data ? DataRoom.capacity(size) : size

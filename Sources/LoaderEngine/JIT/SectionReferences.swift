@@ -42,8 +42,9 @@ struct SectionReferences {
     _ relocation: Elf64_Rela, _ formula: Formula, from section: Int, isText: Bool
   ) -> UInt64? {
     let a = UInt64(bitPattern: relocation.r_addend)
-    if isText { return formula == .absolute ? a : a &+ 4 }  // lea: the field ends the instruction
-    if formula == .absolute { return a }
+    // lea: the field ends the instruction
+    if isText { return SectionReferences.countsFromField(formula) ? a &+ 4 : a }
+    if !SectionReferences.countsFromField(formula) { return a }
     // A relative word in data: exact inside a named record, a jump table's otherwise.
     if maps[section] == nil {
       maps[section] = DataMap(linked.object, section: section, symbols: symbols[section])
@@ -54,11 +55,16 @@ struct SectionReferences {
     return a
   }
 
+  /// Whether a formula has a P in it, which processors count from behind the field.
+  private static func countsFromField(_ formula: Formula) -> Bool {
+    formula != .absolute && formula != .fromGOT && formula != .branchFromGOT
+  }
+
   /// How far a reference's addend lies before the offset it means.
   mutating func bias(
     _ relocation: Elf64_Rela, _ formula: Formula, from section: Int, role: SectionRole
   ) throws(LinkError) -> UInt64 {
-    guard role == .text, formula != .absolute else { return 0 }
+    guard role == .text, SectionReferences.countsFromField(formula) else { return 0 }
     guard let bytes = linked.object.contents(ofSection: section) else { return 4 }
     let code = UnsafeRawBufferPointer(start: bytes.base, count: bytes.count)
     let function = functionStart(section, relocation.r_offset)

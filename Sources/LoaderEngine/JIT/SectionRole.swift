@@ -44,11 +44,9 @@ package enum SectionRole: UInt8 {
   }
 
   package static func of(_ section: Section, _ name: NameView) -> SectionRole {
-    guard section.isAllocated, section.size > 0 || section.type == UInt32(SHT_PROGBITS) else {
-      return .ignored
-    }
+    guard section.isAllocated, section.size > 0 || section.mayBeEmpty else { return .ignored }
     switch section.type {
-    case UInt32(SHT_NOTE): return .ignored
+    case UInt32(SHT_NOTE): return name == ".note.gnu.property" ? .ignored : .constant
     case UInt32(SHT_INIT_ARRAY): return .initArray
     case UInt32(SHT_FINI_ARRAY): return .finiArray
     case UInt32(SHT_PREINIT_ARRAY): return .preinitArray
@@ -77,6 +75,9 @@ package enum SectionRole: UInt8 {
     return .constant
   }
 
+  /// Whether this is a piece of `_init` or `_fini`, which a linker puts together from all objects.
+  package static func isFragment(_ name: NameView) -> Bool { name == ".init" || name == ".fini" }
+
   /// Whether `__start_` and `__stop_` symbols exist for a section of this name (ELF linkers: C
   /// identifiers only).
   private static func isIdentifier(_ name: NameView) -> Bool {
@@ -89,5 +90,12 @@ package enum SectionRole: UInt8 {
       default: false
       }
     }
+  }
+}
+
+extension Section {
+  /// Whether a symbol can stand in it though it has no bytes.
+  fileprivate var mayBeEmpty: Bool {
+    type == UInt32(SHT_PROGBITS) || (isNoBits && !isThreadLocal)
   }
 }

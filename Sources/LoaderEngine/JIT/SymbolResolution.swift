@@ -24,6 +24,11 @@ extension LinkedSet {
     let kind = linked.kind(ofSymbol: index)
     guard kind != .none, let address = linked.address(ofSymbol: index) else {
       if index != 0 { target.flags.insert(.discarded) }
+      if case .section(let section) = linked.object.place(ofSymbol: index),
+        linked.discarded.contains(section)
+      {
+        target.flags.insert(.elsewhere)
+      }
       return target
     }
     target.body = address
@@ -98,6 +103,12 @@ extension LinkedSet {
       return target
     }
     let isThreadLocal = linked.object.symbols[index].isThreadLocal
+    // What must be defined inside the set is not looked for outside (gABI: STV_HIDDEN).
+    if linked.object.symbols[index].isHidden {
+      let isWeak = linked.object.symbols[index].isWeakBinding
+      target.flags.insert(isWeak ? .null : .missing)
+      return target
+    }
     if isThreadLocal, let found = space.host.findThreadLocal(id, name) {
       target.flags.insert([.host, .threadLocal])
       target.body = found.threadOffset ?? 0
@@ -127,8 +138,12 @@ extension LinkedSet {
 
   /// Symbols that linkers make.
   private func builtIn(_ name: NameView) throws(LinkError) -> UInt64? {
-    if name == "__dso_handle" || name == "__ehdr_start" || name == "_GLOBAL_OFFSET_TABLE_" {
-      return space.got.start.value
+    if name == "__dso_handle" || name == "_GLOBAL_OFFSET_TABLE_" { return space.got.start.value }
+    if name == "_DYNAMIC" { return space.got.emptyDynamic.value }
+    // Functions have their addresses in the stubs, which lie before the text.
+    if name == "__executable_start" { return space.arena.stubs.start.value }
+    if let address = (space.bounds ?? bounds).address(of: name) {
+      return address.value == 0 ? nil : address.value
     }
     if name.hasPrefix("__start_") || name.hasPrefix("__stop_") {
       let isStart = name.hasPrefix("__start_")
@@ -163,10 +178,13 @@ extension LinkedSet {
 
   /// All missing symbols as one error, each with its referrers and the nearest spelling.
   func missingSymbols() -> [LinkError.UndefinedSymbol] {
-    missing.sorted { space.names[$0.key].string < space.names[$1.key].string }.map { id, entry in
-      let name = space.names[id].string
+    // A spelling is looked for among all symbols: of very many missing ones, for the first.
+    let sorted = missing.sorted { space.names[$0.key].string < space.names[$1.key].string }
+    return sorted.enumerated().map { position, item in
+      let name = space.names[item.key].string
       return LinkError.UndefinedSymbol(
-        name: name, sites: entry.sites, references: entry.count, suggestion: nearest(to: name))
+        name: name, sites: item.value.sites, references: item.value.count,
+        suggestion: position < 100 ? nearest(to: name) : nil)
     }
   }
 

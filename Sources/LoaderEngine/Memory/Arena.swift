@@ -38,7 +38,7 @@ package final class Arena: @unchecked Sendable {
 
   package init(_ choice: BackingChoice = .automatic) throws(LinkError) {
     let mib: UInt64 = 1 << 20
-    window = try AddressWindow(size: 512 * mib)
+    window = try AddressWindow(size: 1024 * mib)
     var next = window.range.start
     func take(_ size: UInt64) -> AddressRange {
       defer { next = next &+ size }

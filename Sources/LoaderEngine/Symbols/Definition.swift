@@ -30,6 +30,8 @@ package struct Definition: Hashable, Sendable, BitwiseCopyable {
   package var isCommon: Bool
   /// Code or not: a label of an assembler that was given no type (gABI: STT_NOTYPE).
   package var isUntyped = false
+  /// STV_HIDDEN or STV_INTERNAL: for the set that it was linked with.
+  package var isHidden = false
 
   package init(
     address: UInt64, size: UInt64, unit: UInt32, kind: Kind, isWeak: Bool, isCommon: Bool = false

@@ -48,7 +48,9 @@ private let isLong = ProcessInfo.processInfo.environment["HOTLINK_LONG_TESTS"] =
     ).compare()
   }
 
-  @Test(arguments: [["-O0"], ["-O2"], ["-O3", "-g"], ["-O2", "-fPIC"], ["-O2", "-mcmodel=medium"]])
+  @Test(arguments: [
+    ["-O0"], ["-O2"], ["-O3", "-g"], ["-O2", "-fPIC"], ["-O2", "-mcmodel=medium"],
+  ])
   func fortran(_ flags: [String]) throws {
     let program = try #require(SourceProgram.all("fortran").first)
     let folder = try TemporaryFolder()
@@ -71,7 +73,9 @@ private let isLong = ProcessInfo.processInfo.environment["HOTLINK_LONG_TESTS"] =
       try FileManager.default.copyItem(atPath: program.path, toPath: folder.path(program.name))
     }
     let main = try #require(programs.first { $0.name == "main.adb" })
-    func run(_ words: String...) throws { try Tool.output(words[0], Array(words[1...]), directory: folder.root) }
+    func run(_ words: String...) throws {
+      try Tool.output(words[0], Array(words[1...]), directory: folder.root)
+    }
     try Tool.output("gnatmake", ["-q", "-c"] + flags + ["main.adb"], directory: folder.root)
     try run("gnatbind", "-x", "main.ali")
     try run("gcc", "-c", "b~main.adb")

@@ -32,7 +32,8 @@ import Testing
   @Test func objectsFromStandardInput() throws {
     let folder = try TemporaryFolder()
     let source = try folder.write(
-      "#include <stdio.h>\nint more(void); int main(void) { puts(\"piped\"); return more(); }", to: "x.c")
+      "#include <stdio.h>\nint more(void); int main(void) { puts(\"piped\"); return more(); }",
+      to: "x.c")
     let more = try Compiler.gcc.object("int more(void) { return 12; }", "more", in: folder)
     let hotlink = try Tool.hotlinkPath()
     // gas needs an output that it can seek in: clang does not, and a file may be piped in.
@@ -78,7 +79,8 @@ struct SwiftBuild {
     let folder = try TemporaryFolder()
     // As swiftc says it: a file with top-level code is called main.swift, one with @main is a library.
     let isLibrary = !program.files.contains { $0.hasSuffix("/main.swift") }
-    let mode = ["-emit-object", "-module-name", "Program"] + (isLibrary ? ["-parse-as-library"] : [])
+    let mode =
+      ["-emit-object", "-module-name", "Program"] + (isLibrary ? ["-parse-as-library"] : [])
     try Tool.output(
       "swiftc", mode + flags + program.words("flags") + program.files, directory: folder.root,
       timeout: 300)

@@ -5,6 +5,7 @@
 //     flags: … gcc: … clang: …   for compiling; `none`: not with this compiler      environment: NAME=VALUE
 //     libraries: -lX         for both links    archives: libX.a …   for both     link: …   for the driver's only
 import Foundation
+import Testing
 
 struct SourceProgram: Sendable, CustomTestStringConvertible {
   var path: String
