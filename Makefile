@@ -8,16 +8,19 @@ C_SOURCES    = $(wildcard Sources/CLoaderSupport/*.c)
 EXAMPLE     := Examples/hot-plugin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build demo run test test-all sweep archives lint format bench bench-json clean
+.PHONY: help setup setup-test setup-test-all build demo run test test-all sweep archives lint format bench bench-json clean
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup:  ## install the Debian packages that building needs, check Swift
 	@scripts/setup.sh build
 
 setup-test:  ## the same with what the tests need
 	@scripts/setup.sh test
+
+setup-test-all:  ## the same with what the long tests need
+	@scripts/setup.sh test-all
 
 build: setup  ## the runner, optimised: .build/release/hotlink
 	$(SWIFT) build -c release --product hotlink
@@ -38,7 +41,7 @@ test: setup-test  ## all tests but the long ones
 	$(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
 test-all: export HOTLINK_LONG_TESTS = 1
-test-all: test  ## all tests
+test-all: setup-test-all test  ## all tests
 
 lint:  ## formatting and style of the Swift sources, warnings of the C sources
 	$(SWIFT) format lint --strict --parallel --recursive $(LINTED)

@@ -2,18 +2,22 @@
 # Makes a bare Debian machine able to build HotLink, or to test it: installs the packages that are missing, checks
 # that Swift is there. Says nothing and asks no server when there is nothing to do.
 #
-#   usage: scripts/setup.sh [build|test]       test: what the tests need, too
+#   usage: scripts/setup.sh [build|test|test-all]    test: what the tests need, too; test-all: and the long ones
 set -euo pipefail
 
 build_packages=(libelf-dev libdw-dev libzydis-dev libinotifytools0-dev pkg-config gcc g++ make)
-test_packages=(gdb binutils procps lld liblua5.4-dev zlib1g-dev zlib1g libpng16-16
+test_packages=(gdb binutils procps lld liblua5.4-dev libsqlite3-dev zlib1g-dev zlib1g libpng16-16
   libsqlite3-0 libxml2 libcurl4 libpython3.11 libicu72 libllvm14 libssl3 libgl1 libqt5core5a)
+# Compilers of other languages, and archives that link whole. rustc comes by rustup: its tests say so when it is missing.
+test_all_packages=(gfortran gnat gdc ldc tcc libssl-dev libpng-dev libjpeg62-turbo-dev libzstd-dev libxml2-dev
+  libicu-dev liblzma-dev)
 oldest_swift=6.2
 
 case "${1:-build}" in
   build) wanted=("${build_packages[@]}") ;;
   test) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
-  *) echo "usage: $0 [build|test]" >&2; exit 2 ;;
+  test-all) wanted=("${build_packages[@]}" "${test_packages[@]}" "${test_all_packages[@]}") ;;
+  *) echo "usage: $0 [build|test|test-all]" >&2; exit 2 ;;
 esac
 
 say() { printf 'setup: %s\n' "$*" >&2; }

@@ -26,6 +26,9 @@ public final class Session: Sendable {
     public var deadStripRoots: [String]?
     /// What initialisers and `main` get as argv.
     public var arguments: [String] = ["hotlink"]
+    /// The process is this program's alone (`hotlink run`): it is known by the program's name, and reports crashes only
+    /// when the program has a Swift runtime.
+    public var isWholeProcess = false
     /// Libraries to open in the process before the first link, as after `-l`.
     public var libraries: [String] = []
     /// Symbols from outside by address; they go before the process's own.

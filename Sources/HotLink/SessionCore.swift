@@ -17,6 +17,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     var batches: [ChangeBatch] = []
     var prepared: PreparedReload?
     var isStarted = false
+    var hasThread = false
     var isBusy = false
     var isClosed = false
     var firstBatch: ChangeBatch?
@@ -135,10 +136,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     }
     let handler = state.withLock { $0.handler }
     handler?(.started(report))
-    thread = BackgroundThread { [weak self] in
-      self?.linked.retirement.noteOwnThread(hl_gettid())
-      while let self, self.linkOnce() {}
-    }
+    if source != nil { startThread() }
     return report
   }
 
@@ -337,8 +335,25 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   // MARK: waiting and ending
 
   func wake() {
-    state.withLock { $0.isBusy = $0.isStarted || $0.isBusy }
+    let isStarted = state.withLock { state in
+      state.isBusy = state.isStarted || state.isBusy
+      return state.isStarted
+    }
+    if isStarted { startThread() }
     work.notify()
+  }
+
+  /// A program that nothing changes has no thread but its own: it ends with its last one.
+  private func startThread() {
+    let isFirst = state.withLock { state in
+      defer { state.hasThread = true }
+      return !state.hasThread
+    }
+    guard isFirst else { return }
+    thread = BackgroundThread { [weak self] in
+      self?.linked.retirement.noteOwnThread(hl_gettid())
+      while let self, self.linkOnce() {}
+    }
   }
 
   func waitUntilIdle(_ seconds: Double) -> Bool {

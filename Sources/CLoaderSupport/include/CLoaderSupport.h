@@ -192,6 +192,15 @@ void hl_run_exit_handlers(const void *dso);
 // Calls run(context) when the process exits, after the handlers registered later than this.
 int hl_at_exit(void (*run)(void *context), void *context);
 char **hl_environment(void);
+// What the C library takes the program's name from (glibc: program_invocation_name).
+void hl_name_program(const char *name);
+// CommandLine.argc, .unsafeArgv and .arguments of a Swift runtime in the process, if there is one. The array is the one
+// pointer that an Array of String is; it is taken over.
+void hl_set_swift_arguments(int argc, char **argv, const void *array);
+// Takes signal handlers out that lie in a library, by a part of its path, and their stack. Returns how many.
+int hl_reset_handlers(const char *library);
+// Begins at an entry as the kernel does (psABI AMD64, “Initial Stack and Register State”): `_start`.
+_Noreturn void hl_enter_program(const void *entry, int argc, char **argv, char **envp);
 // Return addresses of the calling thread, innermost first (glibc: backtrace). Returns how many.
 int hl_call_stack(const void **addresses, int capacity);
 

@@ -28,6 +28,7 @@ final class Program: @unchecked Sendable {
   let libraryContext: LinkContext
   var removedLibraries: [LibraryVersion] = []
   var hasFinished = false
+  var hasExecutableStacks = false
 
   init(tag: UInt32, backing: Arena.BackingChoice, options: Options) throws(LinkError) {
     if let layout = options.layout {
@@ -90,6 +91,7 @@ final class Program: @unchecked Sendable {
     var unkept: [UInt32: Set<Int>] = [:]
     while true {
       pullMembers(into: &inputs)
+      try pullCompilerRuntime(into: &inputs, base)
       pullWaiting(into: &inputs, &waiting)
       if generation.number == 0 { inputs.sort { self.position(of: $0) } }
       let table = try self.table(

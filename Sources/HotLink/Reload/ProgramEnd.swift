@@ -42,6 +42,7 @@ extension Program {
   /// link order over all units.
   func start(_ prepared: PreparedReload) {
     if generation.number == 1 { finishAtExit() }
+    adaptProcess(to: prepared)
     for address in prepared.runtimeInitialisers { call(address) }
     var entries: [LinkedObject.TableEntry] = []
     for member in prepared.members {

@@ -13,6 +13,7 @@ extension Program {
     var deadStripRoots: [String]?
     /// Code and data lie below 2 GiB.
     var isLow = false
+    var isWholeProcess = false
     var arguments: [String] = []
     var debugging = Session.Debugging.lazy
     var profiling = Session.Profiling.off
@@ -24,6 +25,7 @@ extension Program {
       allowUndefined = options.allowUndefined
       wanted = options.wanted
       deadStripRoots = options.deadStripRoots
+      isWholeProcess = options.isWholeProcess
       arguments = options.arguments
       debugging = options.debugging
       profiling = options.profiling

@@ -36,8 +36,7 @@ struct Check: ParsableCommand {
   @Option(help: "Symbol that must be defined.")
   var entry: String?
 
-  @Option(name: .customShort("l"), help: "Library to open in the process first, as for a linker.")
-  var libraries: [String] = []
+  @OptionGroup var libraries: LibraryOptions
 
   @Flag(
     inversion: .prefixedNo, exclusivity: .chooseLast,
@@ -75,14 +74,14 @@ struct Check: ParsableCommand {
   func run() throws {
     if against != nil {
       return try AgainstReport(json: json, table: table).run(
-        AgainstCheck(libraries: libraries, falsify: falsify, timeLimit: timeLimit), files)
+        AgainstCheck(libraries: libraries.opened, falsify: falsify, timeLimit: timeLimit), files)
     }
     if trace == .bindings { return try BindingTrace(json: json).run(files) }
     let reporter = Reporter(json: false)
     var options = Session.Options()
     options.isStrict = true
     options.allowUndefined = allowUndefined
-    options.libraries = libraries
+    options.libraries = libraries.opened
     options.deadStripRoots = stripping.roots(entry)
     options.wanted = [entry].compactMap { $0 } + dump + stripping.root
     do {
@@ -90,7 +89,7 @@ struct Check: ParsableCommand {
         return try ImageCheck(json: json, entry: entry).run(files)
       }
       layout.apply(to: &options)
-      let inputs = InputFiles(files, on: CommandLine.arguments).files
+      let inputs = InputFiles(files, on: CommandLine.arguments).files + libraries.archives
       // Archives alone are looked at as a whole: nothing asks for a member.
       let isWhole = entry == nil && files.allSatisfy { $0.hasSuffix(".a") }
       let session: Session

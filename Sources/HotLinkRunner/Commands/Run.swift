@@ -14,13 +14,11 @@ struct Run: ParsableCommand {
   @Argument(help: "Objects, archives and shared objects.")
   var files: [String]
 
-  @Option(help: "Function to call, as `int main(int, char **, char **)`.")
+  @Option(
+    help: "Function to call, as `int main(int, char **, char **)`; `_start` as the kernel does.")
   var entry: String = "main"
 
-  @Option(
-    name: .customShort("l", allowingJoined: true),
-    help: "Library to open in the process first, as for a linker.")
-  var libraries: [String] = []
+  @OptionGroup var libraries: LibraryOptions
 
   @Flag(
     inversion: .prefixedNo, exclusivity: .chooseLast,
@@ -52,22 +50,22 @@ struct Run: ParsableCommand {
     let reporter = Reporter(json: json)
     var options = Session.Options()
     options.isStrict = strict
-    options.libraries = libraries
+    options.libraries = libraries.opened
     options.debugging = debug.mode
     options.profiling = perf?.mode ?? .off
     options.deadStripRoots = stripping.roots(entry)
     options.wanted = [entry] + stripping.root
     options.relaxation = .all
+    options.isWholeProcess = true
     options.arguments = [files.first ?? "hotlink"] + ProgramTail.arguments
     do {
       let session = try Session(options)
       session.onEvent { reporter.report($0, ifWarning: !json) }
-      for file in InputFiles(files, on: CommandLine.arguments).files {
+      for file in InputFiles(files, on: CommandLine.arguments).files + libraries.archives {
         try session.add(input: file)
       }
       try session.start()
-      let address = try session.address(of: entry)
-      let status = LinkedCode.main(address, ArgumentVector(options.arguments))
+      let status = try enter(session, ArgumentVector(options.arguments))
       session.endLinking()
       // exit runs the program's handlers and finalisers; the session must outlive them.
       withExtendedLifetime(session) { Glibc.exit(status) }
@@ -77,6 +75,16 @@ struct Run: ParsableCommand {
       reporter.failed(error)
     }
     throw ExitCode(RunnerExit.badInput)
+  }
+
+  /// Calls the entry; a program that has `_start` and no `main` begins where the kernel would begin it.
+  private func enter(_ session: Session, _ arguments: ArgumentVector) throws(LinkError) -> Int32 {
+    let generation = session.generation
+    let hasOnlyStart = generation.symbol("main") == nil && generation.symbol("_start") != nil
+    if entry == "_start" || (entry == "main" && hasOnlyStart) {
+      LinkedCode.enter(try session.address(of: "_start"), arguments)
+    }
+    return LinkedCode.main(try session.address(of: entry), arguments)
   }
 }
 

@@ -39,10 +39,7 @@ struct Watch: ParsableCommand {
   @Option(help: "Milliseconds of quiet to wait for before linking what changed.")
   var settle: Int = 0
 
-  @Option(
-    name: .customShort("l", allowingJoined: true),
-    help: "Library to open in the process first, as for a linker.")
-  var libraries: [String] = []
+  @OptionGroup var libraries: LibraryOptions
 
   @Flag(help: "Link every unit before the first frame, not when it is first called.")
   var eager = false
@@ -76,7 +73,7 @@ struct Watch: ParsableCommand {
     var options = Session.Options()
     options.isStrict = strict
     options.isLazy = !eager
-    options.libraries = libraries
+    options.libraries = libraries.opened
     options.debugging = debug.mode
     options.profiling = perf?.mode ?? .off
     options.arguments = ["hotlink"] + paths
@@ -85,6 +82,7 @@ struct Watch: ParsableCommand {
       session.onEvent { reporter.report($0) }
       try session.follow(
         .watching(paths.map { FilePath($0) }, settle: .milliseconds(settle)))
+      for archive in libraries.archives { try session.add(FilePath(archive.path)) }
       try session.start()
       let loop = try FrameLoop(session, entry: entry, hz: hz, limit: frames)
       if let initialise { LinkedCode.call(try session.address(of: initialise)) }

@@ -38,6 +38,28 @@ package enum LinkedCode {
     return hl_call_main(pointer, arguments.count, arguments.pointers, hl_environment())
   }
 
+  /// Begins at `_start`, as the kernel would: the stack holds argc, argv, envp and the auxiliary vector.
+  package static func enter(_ function: Address, _ arguments: ArgumentVector) -> Never {
+    guard let pointer = function.pointer else { exit(127) }
+    hl_enter_program(pointer, arguments.count, arguments.pointers, hl_environment())
+  }
+
+  /// Makes the process known by the name of the program it runs.
+  package static func nameProgram(_ name: String) { hl_name_program(name) }
+
+  /// What Swift code finds in `CommandLine`: this program's arguments instead of the process's.
+  package static func setSwiftArguments(_ arguments: ArgumentVector, _ texts: [String]) {
+    // Sound: an Array is one reference. The setter, which Swift 6 lets nobody name, takes this one over.
+    let kept = UnsafeMutablePointer<[String]>.allocate(capacity: 1)
+    kept.initialize(to: texts)
+    let array = UnsafeRawPointer(kept).load(as: UnsafeRawPointer.self)
+    hl_set_swift_arguments(arguments.count, arguments.pointers, array)
+    UnsafeMutableRawPointer(kept).deallocate()
+  }
+
+  /// Takes the Swift runtime's crash reporter out: a program without Swift has none.
+  package static func removeCrashReporter() { _ = hl_reset_handlers("libswiftCore") }
+
   /// `void *f(void)`: an IFUNC's resolver.
   package static func resolve(_ function: Address) -> Address {
     guard let pointer = function.pointer, let chosen = hl_call_resolver(pointer) else {

@@ -104,6 +104,9 @@ package final class HostProcess: @unchecked Sendable {
       name.contains("/") || name.contains(".so") ? [name] : ["lib\(name).so"] + numbered(name)
     var message = ""
     for candidate in candidates {
+      if let path = HostProcess.path(of: candidate) {
+        CompanionLibrary.openWithFixedThreadStorage(path)
+      }
       if let handle = dlopen(candidate, RTLD_NOW | RTLD_GLOBAL) {
         handles.append(handle)
         opened.append(name)
@@ -117,20 +120,39 @@ package final class HostProcess: @unchecked Sendable {
       .unsupported(what: message, help: "install the library, or pass its path"))
   }
 
+  private static let directories = [
+    "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/usr/local/lib",
+  ]
+
+  /// Where the process's loader will find a library, for looking into it first; nil when that is not plain.
+  private static func path(of library: String) -> String? {
+    if library.contains("/") { return library }
+    let preferred = getenv("LD_LIBRARY_PATH").map { String(cString: $0) } ?? ""
+    let all = preferred.split(separator: ":").map(String.init) + directories
+    return all.map { "\($0)/\(library)" }.first { access($0, R_OK) == 0 }
+  }
+
   /// `libz.so` exists only with the development package; `libz.so.1` is what programs load.
   private func numbered(_ name: String) -> [String] {
-    var found: [String] = []
-    for directory in ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/usr/local/lib"] {
-      guard let entries = opendir(directory) else { continue }
-      defer { closedir(entries) }
-      while let entry = readdir(entries) {
-        let file = withUnsafePointer(to: &entry.pointee.d_name) {
-          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        }
-        if file.hasPrefix("lib\(name).so.") { found.append("\(directory)/\(file)") }
+    HostProcess.directories.flatMap { directory in
+      HostProcess.files(in: directory).filter { $0.hasPrefix("lib\(name).so.") }.map {
+        "\(directory)/\($0)"
       }
+    }.sorted { $0.count < $1.count }
+  }
+
+  /// Names of what is in a directory; nothing when it cannot be read.
+  package static func files(in directory: String) -> [String] {
+    guard let entries = opendir(directory) else { return [] }
+    defer { closedir(entries) }
+    var found: [String] = []
+    while let entry = readdir(entries) {
+      found.append(
+        withUnsafePointer(to: &entry.pointee.d_name) {
+          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        })
     }
-    return found.sorted { $0.count < $1.count }
+    return found
   }
 }
 

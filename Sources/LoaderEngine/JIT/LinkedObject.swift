@@ -114,6 +114,7 @@ package final class LinkedObject: @unchecked Sendable {
     case .section(let section):
       switch roles[section] {
       case .ignored: return .none
+      case .text where symbol.type == UInt8(STT_OBJECT): return .constant  // a table beside code
       case .text:
         let isLocal = index < object.firstGlobal
         return isLocal && FunctionNames.isPart(object.name(ofSymbol: index)) ? .part : .function

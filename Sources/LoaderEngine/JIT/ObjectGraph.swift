@@ -80,6 +80,7 @@ extension LinkedSet {
       if isCommon {
         commonAlignments[id] = max(commonAlignments[id] ?? 1, symbol.st_value)
       }
+      own.isUntyped = kind == .function && symbol.type == UInt8(STT_NOTYPE)
       guard let other = draft[id] else {
         draft.define(id, own)
         continue

@@ -41,8 +41,9 @@ final class SectionReferences {
     _ relocation: Elf64_Rela, _ formula: Formula, from section: Int, isText: Bool
   ) -> UInt64? {
     let a = UInt64(bitPattern: relocation.r_addend)
-    if isText { return formula == .absolute ? a : a &+ 4 }  // lea: the field ends the instruction
-    if formula == .absolute { return a }
+    // lea: the field ends the instruction
+    if isText { return SectionReferences.countsFromField(formula) ? a &+ 4 : a }
+    if !SectionReferences.countsFromField(formula) { return a }
     // A relative word in data: exact inside a named record, a jump table's otherwise.
     if maps[section] == nil {
       maps[section] = DataMap(linked.object, section: section, symbols: symbols[section])

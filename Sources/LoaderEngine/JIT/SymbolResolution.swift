@@ -86,6 +86,11 @@ extension LinkedSet {
         } else if unitIndex[definition.unit] == nil || definition.unit != linked.unit {
           target.body = target.reference
         }
+        if definition.isUntyped, definition.address != 0 {
+          // It may be a table: whoever takes its address gets it, calls go to the stub.
+          target.reference = definition.address
+          if definition.unit == linked.unit { linked.codeEscapes = true }
+        }
       case .threadLocal:
         target.flags.insert(.threadLocal)
         if ThreadModules.isInModule(definition.address) { target.flags.insert(.inModule) }

@@ -28,6 +28,8 @@ package struct Definition: Hashable, Sendable, BitwiseCopyable {
   package var kind: Kind
   package var isWeak: Bool
   package var isCommon: Bool
+  /// Code or not: a label of an assembler that was given no type (gABI: STT_NOTYPE).
+  package var isUntyped = false
   /// STV_HIDDEN or STV_INTERNAL: for the set that it was linked with.
   package var isHidden = false
 

@@ -1,0 +1,27 @@
+// What a process is given for the program in it, before its first initialiser: its name, its signals, and stacks that
+// code may run on. gcc puts a few instructions there to pass on a function inside a function, and says so in the object
+// (`.note.GNU-stack` with SHF_EXECINSTR); ld then makes a program whose stacks may be executed. So do we, and
+// only then. docs/decisions/0023.
+internal import CLoaderSupport
+internal import LoaderEngine
+
+extension Program {
+  func adaptProcess(to prepared: PreparedReload) {
+    if options.isWholeProcess, generation.number == 1 {
+      LinkedCode.setSwiftArguments(arguments, options.arguments)
+      LinkedCode.nameProgram(options.arguments.first ?? "hotlink")
+      // The reporter came with our runtime. A program without one crashes silently.
+      if prepared.report.swiftRegistrations == 0 { LinkedCode.removeCrashReporter() }
+    }
+    guard !hasExecutableStacks,
+      prepared.members.contains(where: { Program.asksForExecutableStack($0.version.object) })
+    else { return }
+    hasExecutableStacks = CompanionLibrary.makeStacksExecutable()
+  }
+
+  private static func asksForExecutableStack(_ object: ObjectFile) -> Bool {
+    object.sections.indices.contains {
+      object.sections[$0].isExecutable && object.name(ofSection: $0) == ".note.GNU-stack"
+    }
+  }
+}
