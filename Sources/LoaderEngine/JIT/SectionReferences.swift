@@ -54,6 +54,11 @@ final class SectionReferences {
     return a
   }
 
+  /// Whether a formula has a P in it, which processors count from behind the field.
+  private static func countsFromField(_ formula: Formula) -> Bool {
+    formula != .absolute && formula != .fromGOT && formula != .branchFromGOT
+  }
+
   /// How far a reference's addend lies before the offset it means.
   func bias(
     _ relocation: Elf64_Rela, _ formula: Formula, from section: Int, role: SectionRole
