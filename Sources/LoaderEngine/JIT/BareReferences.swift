@@ -31,7 +31,7 @@ extension LinkedSet {
           finder ?? FunctionFinder(linked.object, known[section], relocations[section])
         finder = functions
         guard let home = functions.containing(UInt64(hit.field)),
-          !functions.isRelocated(UInt64(hit.field)),
+          !functions.isRelocated(UInt64(hit.field)), !functions.countsFrom(UInt64(target)),
           walk.isInstruction(code, hit, in: home.start)
         else { continue }
         let offset = UInt64(target)
@@ -138,6 +138,9 @@ struct FunctionFinder {
   /// Offsets of relocations, ascending.
   private let relocated: [UInt64]
 
+  /// Labels that code finds the GOT from: R_X86_64_GOTPC64 counts from them.
+  private let labels: Set<UInt64>
+
   /// - Parameter lists: the relocation sections of the section.
   init(_ object: ObjectFile, _ candidates: [Int], _ lists: [Int]) {
     LinkSteps.add(candidates.count)
@@ -148,6 +151,7 @@ struct FunctionFinder {
     symbols = sorted
     starts = sorted.map { object.symbols[$0].st_value }
     ends = sorted.map { object.extent(ofSymbol: $0).upperBound }
+    var labels: Set<UInt64> = []
     var offsets: [UInt64] = []
     var isAscending = true
     for list in lists {
@@ -158,8 +162,12 @@ struct FunctionFinder {
         let offset = relocations[index].r_offset
         isAscending = isAscending && offsets.last.map { $0 <= offset } ?? true
         offsets.append(offset)
+        if relocations[index].type == X86_64.gotDistance {
+          labels.insert(offset &- UInt64(bitPattern: relocations[index].r_addend))
+        }
       }
     }
+    self.labels = labels
     relocated = isAscending ? offsets : offsets.sorted()
   }
 
@@ -172,6 +180,10 @@ struct FunctionFinder {
     }
     return low < relocated.count && relocated[low] == offset
   }
+
+  /// Whether code at `offset` is where position-independent code of the large model counts from: the
+  /// address of itself, and not that of a function.
+  func countsFrom(_ offset: UInt64) -> Bool { labels.contains(offset) }
 
   /// The function that begins at `offset`.
   func starting(at offset: UInt64) -> Int? {
