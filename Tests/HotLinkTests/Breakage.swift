@@ -8,7 +8,16 @@ import Testing
 
 /// A fixture and a family of mutations of it.
 struct Breakage: Codable, Sendable, CustomTestStringConvertible {
-  enum Subject: String, Codable, CaseIterable { case smallC, smallCXX, swift, archive }
+  enum Subject: String, Codable, CaseIterable {
+    case smallC, smallCXX, swift, archive
+    /// Relocations in SHT_REL, and in SHT_CREL.
+    case implicit, compact
+    /// Debug data in compressed sections.
+    case compressed
+    case threadLocal
+    /// Code of the large model: fields of 64 bits, GOTOFF64 and its like.
+    case large
+  }
   enum Family: String, Codable { case truncations, flips, extremes, corruptions }
   enum Manner: String, Codable {
     /// As the first unit of a session that only checks.
@@ -34,6 +43,20 @@ struct Breakage: Codable, Sendable, CustomTestStringConvertible {
     case .swift:
       try Compiled.object(
         .swiftc, FixtureSource.smallSwift, flags: ["-Onone", "-swift-version", "5"])
+    case .implicit:
+      ImplicitAddends.made(
+        of: try Compiled.object(.gxx, FixtureSource.smallCXX, flags: ["-O1", "-fPIC"]))
+    case .compact:
+      try Compiled.object(
+        .clangxx, FixtureSource.smallCXX,
+        flags: ["-O1", "-fPIC", "-Wa,--crel,--allow-experimental-crel"])
+    case .compressed:
+      try Compiled.object(.gcc, FixtureSource.smallC, flags: ["-O1", "-g", "-gz"])
+    case .threadLocal:
+      try Compiled.object(.gcc, FixtureSource.threadLocal, flags: ["-O1", "-fPIC"])
+    case .large:
+      try Compiled.object(
+        .gcc, FixtureSource.threadLocal, flags: ["-O1", "-fPIC", "-mcmodel=large"])
     case .archive:
       [UInt8](
         try Data(
@@ -49,17 +72,22 @@ struct Breakage: Codable, Sendable, CustomTestStringConvertible {
 
   func mutations(of bytes: [UInt8]) -> [Mutation] {
     switch family {
+    case .truncations where subject.isThinned:
+      return Mutation.truncations(of: bytes, dense: 1024, stride: 1 + Int(seed % 7))
     case .truncations:
       return subject == .swift
         ? Mutation.truncations(of: bytes, dense: 4096, stride: 1 + Int(seed % 97))
         : Mutation.truncations(of: bytes)
     case .corruptions:
-      return Mutation.corruptions(seed: seed, count: Breakage.isLong ? 40_000 : 1500)
+      return Mutation.corruptions(
+        seed: seed, count: Breakage.isLong ? 40_000 : subject.isThinned ? 400 : 1500)
     case .flips:
       if subject == .archive {
         return bytes.indices.flatMap { byte in (0..<8).map { .flipped(byte: byte, bit: $0) } }
       }
-      return Mutation.flips(in: ObjectLayout(bytes))
+      let flips = Mutation.flips(in: ObjectLayout(bytes))
+      guard subject.isThinned else { return flips }
+      return stride(from: Int(seed % 29), to: flips.count, by: 29).map { flips[$0] }
     case .extremes: return Mutation.extremes(in: ObjectLayout(bytes))
     }
   }
@@ -102,5 +130,15 @@ struct Breakage: Codable, Sendable, CustomTestStringConvertible {
       for symbol in result.symbols.prefix(6) { _ = session.linkedBytes(of: symbol.name) }
       return true
     } catch { return false }
+  }
+}
+
+extension Breakage.Subject {
+  /// Whether, where time is short, each run takes another share of the mutations.
+  var isThinned: Bool {
+    switch self {
+    case .implicit, .compact, .compressed, .threadLocal, .large: !Breakage.isLong
+    case .smallC, .smallCXX, .swift, .archive: false
+    }
   }
 }

@@ -27,8 +27,20 @@ struct MalformedTests {
     + [.smallC, .smallCXX, .swift].map {
       Breakage(subject: $0, family: .corruptions, manner: .reload, seed: .random(in: 1...1 << 40))
     }
+    + [.implicit, .compact, .compressed, .threadLocal, .large].flatMap { subject in
+      [.truncations, .flips, .corruptions].map {
+        Breakage(subject: subject, family: $0, manner: .check, seed: .random(in: 1...1 << 40))
+      }
+    }
+    + [.implicit, .compact, .threadLocal].map {
+      Breakage(subject: $0, family: .corruptions, manner: .reload, seed: .random(in: 1...1 << 40))
+    }
     + (Breakage.isLong
-      ? [.check, .reload].map { Breakage(subject: .swift, family: .extremes, manner: $0) } : [])
+      ? [.check, .reload].flatMap { manner in
+        [.swift, .implicit, .compact, .threadLocal, .large].map {
+          Breakage(subject: $0, family: .extremes, manner: manner)
+        }
+      } : [])
 
   /// Deaths that are looked at before a family is given up.
   private static let patience = 12
@@ -48,7 +60,7 @@ struct MalformedTests {
       let result = await #expect(
         processExitsWith: .success, observing: [\.standardErrorContent]
       ) { [breakage, first = first as Int, path = path as String] in
-        alarm(Breakage.isLong ? 580 : 100)  // a loop that does not end ends here
+        alarm(Breakage.isLong ? 580 : 300)  // a loop that does not end ends here
         try breakage.run(from: first, progress: path)
       }
       if progress.begun == mutations.count, result?.exitStatus == .exitCode(0) { break }
@@ -61,6 +73,8 @@ struct MalformedTests {
     }
     #expect(progress.begun == mutations.count, "the list was not finished")
     #expect(mutations.count > 100)
+    // Whole, the subject links: what is refused was refused for its damage.
+    #expect(breakage.family != .flips || progress.accepted > 0, "no input was linked")
     print(
       "\(breakage.testDescription): \(progress.begun) of \(mutations.count) inputs,",
       "\(progress.accepted) linked, seed \(breakage.seed), \(clock.now - begin)")

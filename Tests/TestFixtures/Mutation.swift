@@ -94,6 +94,10 @@ package struct ObjectLayout: Sendable {
         note(offset, size / 24, [4, 1, 1, 2, 8, 8])
       case 4:  // SHT_RELA
         note(offset, size / 24, [8, 4, 4, 8])
+      case 9:  // SHT_REL
+        note(offset, size / 16, [8, 4, 4])
+      case 0x4000_0014:  // SHT_CREL
+        note(offset, size, [1])
       case 17:  // SHT_GROUP
         note(offset, size / 4, [4])
       case 3: break  // SHT_STRTAB

@@ -29,6 +29,25 @@ package enum FixtureSource {
     int run() { Square square; return measure(square); }
     """
 
+  /// C with thread-local variables by every model, an IFUNC, a large variable and a jump table.
+  package static let threadLocal = """
+    extern __thread int outside __attribute__((weak));
+    static __thread long ticks; __thread int shared = 3;
+    static __thread char buffer[40];
+    __thread int early __attribute__((tls_model("initial-exec"))) = 9;
+    static int one(void) { return 1; }
+    static int (*choose(void))(void) { return one; }
+    int chosen(void) __attribute__((ifunc("choose")));
+    char huge[200000]; int values[4000] = { 1 };
+    int step(int n) {
+      switch (n) {
+      case 0: return ++ticks; case 1: return shared++; case 2: return buffer[n + shared];
+      case 3: return early; case 4: return chosen(); case 5: return huge[n] + values[n];
+      case 6: return &outside ? outside : 0; default: return step(n - 7);
+      }
+    }
+    """
+
   /// Swift with a class, a protocol, a generic function and global state.
   package static let smallSwift = """
     protocol Animal { func legs() -> Int }

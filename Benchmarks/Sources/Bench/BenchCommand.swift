@@ -36,6 +36,7 @@ struct BenchCommand: ParsableCommand {
     try WholeSet.measure(runner, fixtures)
     try Calls.measure(runner, fixtures)
     try ManyUnits.measure(runner, fixtures)
+    try LargeObjects.measure(runner, fixtures)
     try runner.finish()
   }
 }

@@ -54,6 +54,9 @@ package enum X86_64 {
     }
   }
 
+  /// R_X86_64_GOTPC64: how code of the large model finds the GOT from where it is.
+  package static let gotDistance: UInt32 = 29
+
   /// One more than the highest type in `row`.
   package static let typeCount = 52
 

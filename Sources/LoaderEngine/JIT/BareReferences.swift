@@ -31,7 +31,7 @@ extension LinkedSet {
           finder ?? FunctionFinder(linked.object, known[section], relocations[section])
         finder = functions
         guard let home = functions.containing(UInt64(hit.field)),
-          !functions.isRelocated(UInt64(hit.field)), !functions.isBaseOfTable(target),
+          !functions.isRelocated(UInt64(hit.field)), !functions.countsFrom(UInt64(target)),
           walk.isInstruction(code, hit, in: home.start)
         else { continue }
         let offset = UInt64(target)
@@ -137,7 +137,9 @@ struct FunctionFinder {
   private let symbols: [Int]
   /// Offsets of relocations, ascending.
   private let relocated: [UInt64]
-  private let tableBases: Set<UInt64>
+
+  /// Labels that code finds the GOT from: R_X86_64_GOTPC64 counts from them.
+  private let labels: Set<UInt64>
 
   /// - Parameter lists: the relocation sections of the section.
   init(_ object: ObjectFile, _ candidates: [Int], _ lists: [Int]) {
@@ -149,25 +151,24 @@ struct FunctionFinder {
     symbols = sorted
     starts = sorted.map { object.symbols[$0].st_value }
     ends = sorted.map { object.extent(ofSymbol: $0).upperBound }
+    var labels: Set<UInt64> = []
     var offsets: [UInt64] = []
     var isAscending = true
-    var bases: Set<UInt64> = []
     for list in lists {
       let relocations = object.relocations(inSection: list)
       LinkSteps.add(relocations.count)
       offsets.reserveCapacity(offsets.count + relocations.count)
       for index in 0..<relocations.count {
-        let relocation = relocations[index]
-        let offset = relocation.r_offset
-        if relocation.type == 29 {  // R_X86_64_GOTPC64
-          bases.insert(offset &- UInt64(bitPattern: relocation.r_addend))
-        }
+        let offset = relocations[index].r_offset
         isAscending = isAscending && offsets.last.map { $0 <= offset } ?? true
         offsets.append(offset)
+        if relocations[index].type == X86_64.gotDistance {
+          labels.insert(offset &- UInt64(bitPattern: relocations[index].r_addend))
+        }
       }
     }
+    self.labels = labels
     relocated = isAscending ? offsets : offsets.sorted()
-    tableBases = bases
   }
 
   func isRelocated(_ offset: UInt64) -> Bool {
@@ -180,9 +181,9 @@ struct FunctionFinder {
     return low < relocated.count && relocated[low] == offset
   }
 
-  /// Whether an offset is where code without bounds counts the distance of the GOT from, which may be its function's start
-  /// (psABI AMD64, “Large position independent code model”): `lea base(%rip)`, and base + GOT - base.
-  func isBaseOfTable(_ offset: Int) -> Bool { tableBases.contains(UInt64(offset)) }
+  /// Whether code at `offset` is where position-independent code of the large model counts from: the
+  /// address of itself, and not that of a function.
+  func countsFrom(_ offset: UInt64) -> Bool { labels.contains(offset) }
 
   /// The function that begins at `offset`.
   func starting(at offset: UInt64) -> Int? {

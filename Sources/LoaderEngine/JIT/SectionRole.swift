@@ -65,7 +65,9 @@ package enum SectionRole: UInt8 {
     if name.hasPrefix(".fini_array") { return .finiArray }
     if isIdentifier(name) { return .encapsulated }
     if section.isWritable {
-      return name.hasPrefix(".data.rel.ro") ? .constant : .data
+      // With an l: of the large model (psABI: SHF_X86_64_LARGE).
+      let isConstant = name.hasPrefix(".data.rel.ro") || name.hasPrefix(".ldata.rel.ro")
+      return isConstant ? .constant : .data
     }
     if name.hasPrefix(".gcc_except_table") { return .tied }
     if name == ".swift_modhash" { return .ignored }
