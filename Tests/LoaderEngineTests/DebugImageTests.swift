@@ -202,6 +202,7 @@ struct DebugImageTests {
         [LinkInput(object: object, unit: 0)], against: .empty, in: space)
       let draft = view.prepare(set.objects, set.table)
       view.publish(draft)
+      #expect(view.imageCount <= 50)
       // Every second version stays in use.
       if round % 2 == 0 { kept += draft.presences }
       view.settle()

@@ -37,17 +37,24 @@ struct DebuggerTests {
     var isOptimised: Bool { flags.contains("-O2") }
   }
 
-  static let builds = [
+  /// Of every kind one; the others with HOTLINK_LONG_TESTS=1.
+  static let builds =
+    [
+      Debug(compiler: .gcc, flags: ["-O0", "-gdwarf-5"]),
+      Debug(compiler: .gcc, flags: ["-O2", "-g"]),
+      Debug(compiler: .gcc, flags: ["-O0", "-g"], pack: ["--compress-debug-sections=zstd"]),
+      Debug(compiler: .gcc, flags: ["-O0", "-g", "-gsplit-dwarf"]),
+      Debug(compiler: .clang, flags: ["-O0", "-gdwarf-4"]),
+      Debug(compiler: .clang, flags: ["-O2", "-gdwarf-5", "-gz"]),
+    ]
+    + (ProcessInfo.processInfo.environment["HOTLINK_LONG_TESTS"] == "1" ? moreBuilds : [])
+
+  private static let moreBuilds = [
     Debug(compiler: .gcc, flags: ["-O0", "-gdwarf-4"]),
-    Debug(compiler: .gcc, flags: ["-O0", "-gdwarf-5"]),
-    Debug(compiler: .gcc, flags: ["-O2", "-g"]),
     Debug(compiler: .gcc, flags: ["-O0", "-g3", "-ffunction-sections", "-fdata-sections"]),
     Debug(compiler: .gcc, flags: ["-O0", "-g", "-gz"]),
     Debug(compiler: .gcc, flags: ["-O0", "-g"], pack: ["--compress-debug-sections=zlib-gnu"]),
-    Debug(compiler: .gcc, flags: ["-O0", "-g"], pack: ["--compress-debug-sections=zstd"]),
-    Debug(compiler: .gcc, flags: ["-O0", "-g", "-gsplit-dwarf"]),
     Debug(compiler: .gcc, flags: ["-O0", "-g", "-fdebug-types-section", "-fPIC"]),
-    Debug(compiler: .clang, flags: ["-O0", "-gdwarf-4"]),
     Debug(compiler: .clang, flags: ["-O0", "-gdwarf-5", "-gz"]),
     Debug(compiler: .clang, flags: ["-O2", "-gdwarf-5"]),
   ]
@@ -195,6 +202,28 @@ struct DebuggerTests {
     #expect((entries[1] > 0) == (mode != "off"), "\(told)")
     if mode != "off" { #expect(told.contains("tick () at game.c:3"), "\(told)") }
     try game.stop()
+  }
+
+  @Test("Another JIT's list is used, so that a process has one")
+  func oneList() throws {
+    let folder = try TemporaryFolder()
+    let library = try folder.write(
+      """
+      struct list { unsigned version, action; void *relevant, *first; };
+      struct list __jit_debug_descriptor = {1, 0, 0, 0};
+      void __jit_debug_register_code(void) {}
+      """, to: "other.c")
+    try Tool.output("gcc", ["-shared", "-fPIC", library, "-o", folder.path("other.so")])
+    let object = try Compiler.gcc.object(
+      """
+      extern struct list { unsigned version, action; void *relevant, *first; } __jit_debug_descriptor;
+      int main(void) { return __jit_debug_descriptor.first ? 7 : 3; }
+      """, flags: ["-fPIC", "-g"], in: folder)
+    for (mode, code) in [("on", 7), ("off", 3)] as [(String, Int32)] {
+      let outcome = try Tool.hotlink(
+        ["run", "--debug", mode, object], environment: ["LD_PRELOAD": folder.path("other.so")])
+      #expect(outcome.end == .exited(code), "\(mode): \(outcome.stderr)")
+    }
   }
 
   @Test("Damaged debug data is left out by name; the program runs")

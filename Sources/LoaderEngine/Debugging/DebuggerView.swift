@@ -110,9 +110,11 @@ package final class DebuggerView: @unchecked Sendable {
     for part in draft.parts {
       parts.append(part)
       for member in part.members { partOf[member.id] = part }
-      if isActive { show(part) }
     }
-    if isActive { showStubs() }
+    if parts.count > DebuggerView.mostParts { join() }
+    guard isActive else { return }
+    for part in draft.parts { show(part) }
+    showStubs()
   }
 
   /// Takes back what is gone: nobody holds the presence of those objects any more.
@@ -130,7 +132,6 @@ package final class DebuggerView: @unchecked Sendable {
       if isActive, !part.members.isEmpty { show(part) }
     }
     parts.removeAll { $0.members.isEmpty }
-    if parts.count > DebuggerView.mostParts { join() }
   }
 
   /// Looks whether a debugger came, and shows it everything then. Cheap; for the linker's thread, now and
@@ -155,7 +156,7 @@ package final class DebuggerView: @unchecked Sendable {
   }
 
   private func show(_ part: Part) {
-    guard part.entry == nil else { return }
+    guard part.entry == nil, !part.members.isEmpty else { return }
     part.entry = DebuggerEntry(part.image ?? image(of: part))
     part.image = nil
   }
@@ -179,12 +180,16 @@ package final class DebuggerView: @unchecked Sendable {
     return image
   }
 
-  /// Makes few images of many: the smallest ones become one.
+  /// Makes few images of many: the smallest ones become one, so that large ones are seldom made anew.
   private func join() {
     let sorted = parts.sorted { $0.members.count < $1.members.count }
     let small = sorted.prefix(parts.count - DebuggerView.partsAfterJoining)
     let joined = Part(small.flatMap(\.members).sorted { $0.id < $1.id })
-    for part in small { part.entry = nil }
+    for part in small {
+      part.entry = nil
+      part.image = nil
+      part.members = []
+    }
     parts.removeAll { part in small.contains { $0 === part } }
     parts.append(joined)
     for member in joined.members { partOf[member.id] = joined }
