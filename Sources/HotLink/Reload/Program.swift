@@ -8,17 +8,6 @@ internal import LoaderEngine
 
 /// The units of a session and what is linked of them. Its owner serialises.
 final class Program: @unchecked Sendable {
-  struct Options {
-    var isStrict = false
-    /// Units are linked when they are needed.
-    var isLazy = false
-    var allowUndefined = false
-    /// Names that the host asks for.
-    var wanted: [String] = []
-    var arguments: [String] = []
-    var isWholeProcess = false
-  }
-
   let space: LinkSpace
   let options: Options
   private(set) var units: [Unit] = []
@@ -38,7 +27,11 @@ final class Program: @unchecked Sendable {
   var hasExecutableStacks = false
 
   init(tag: UInt32, backing: Arena.BackingChoice, options: Options) throws(LinkError) {
-    space = try LinkSpace(backing, tag: tag)
+    if let layout = options.layout {
+      space = try LinkSpace(imaginary: layout)
+    } else {
+      space = try LinkSpace(backing, tag: tag)
+    }
     self.options = options
     arguments = ArgumentVector(options.arguments)
     let names = libraryNames
@@ -129,7 +122,7 @@ final class Program: @unchecked Sendable {
         linkInputs.append(
           LinkInput(object: try SwiftRuntime.registrationObject(), unit: SwiftRuntime.unit))
       }
-      let link = try linkOptions(inputs, owners)
+      let link = try linkOptions(inputs, owners, libraries: !libraries.isEmpty)
       let set: LinkedSet
       do {
         set = try ObjectLinker.link(
@@ -162,11 +155,13 @@ final class Program: @unchecked Sendable {
     }
   }
 
-  private func linkOptions(_ inputs: ChangeSet, _ owners: [SymbolID: UInt32]) throws -> LinkOptions
-  {
+  private func linkOptions(
+    _ inputs: ChangeSet, _ owners: [SymbolID: UInt32], libraries: Bool
+  ) throws -> LinkOptions {
     var link = LinkOptions()
     link.deferUndefinedCalls = !options.isStrict
     link.allowUndefined = options.allowUndefined
+    options.bind(&link, libraries: libraries)
     link.isPermanent = generation.number == 0
     link.comdatOwner = { owners[$0] }
     link.keptCommons = try inputs.keptCommons(generation.table, space)

@@ -38,6 +38,7 @@ struct Run: ParsableCommand {
     var options = Session.Options()
     options.isStrict = strict
     options.libraries = libraries.opened
+    options.relaxation = .all
     options.wanted = [entry]
     options.isWholeProcess = true
     options.arguments = [files.first ?? "hotlink"] + ProgramTail.arguments
@@ -76,7 +77,15 @@ extension Session {
     guard input.path == "-" else {
       return try add(FilePath(input.path), isWhole: input.isWhole)
     }
+    let (bytes, name) = try Session.read(input: input.path)
+    try add(bytes, name: name)
+  }
+
+  static func read(input: String) throws(LinkError) -> (bytes: [UInt8], name: String) {
+    guard input == "-" else {
+      return (try FileContents(reading: FilePath(input)).bytes, input)
+    }
     let contents = try FileContents(draining: STDIN_FILENO, name: "standard input")
-    try add(contents.bytes, name: "standard input")
+    return (contents.bytes, "standard input")
   }
 }

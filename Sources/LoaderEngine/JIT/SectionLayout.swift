@@ -60,6 +60,9 @@ extension LinkedSet {
         switch linked.roles[section] {
         case .constant:
           placed.append((index, section, cursor.take(header.size, header.alignment)))
+        case .mergedStrings where !options.mergesConstants,
+          .mergedConstants where !options.mergesConstants:
+          placed.append((index, section, cursor.take(header.size, header.alignment)))
         case .mergedStrings: try internStrings(linked, section)
         case .mergedConstants: try internRecords(linked, section)
         default: break
@@ -148,24 +151,35 @@ extension LinkedSet {
   }
 
   private func layOutThreadStorage() throws(LinkError) {
-    for (index, linked) in objects.enumerated() {
-      for section in linked.roles.indices
-      where linked.roles[section].isThreadLocal && isOpen(index, section) {
-        let header = linked.object.sections[section]
-        let offset: UInt64
-        do {
-          offset = try space.threadStorage.allocate(header.size, alignment: header.alignment)
-        } catch {
-          throw LinkError(file: linked.object.name, error.reason)
+    var cursor = Cursor()
+    var placed: [(LinkedObject, Int)] = []
+    // As a linker's PT_TLS: what has bytes, then what is zero.
+    for role in [SectionRole.threadData, .threadBSS] {
+      for (index, linked) in objects.enumerated() {
+        for section in linked.roles.indices
+        where linked.roles[section] == role && isOpen(index, section) {
+          let header = linked.object.sections[section]
+          _ = cursor.take(header.size, header.alignment)
+          placed.append((linked, section))
         }
-        threadAllocations.append((offset, header.size))
-        let bytes = UnsafeMutableRawBufferPointer.allocate(
-          byteCount: Int(max(header.size, 1)), alignment: 64)
-        bytes.initializeMemory(as: UInt8.self, repeating: 0)
-        threadImages.append((offset, bytes))
-        linked.addresses[section] = offset
-        linked.places[section] = bytes.baseAddress
       }
+    }
+    space.threadStorage.reserve(cursor.end, alignment: cursor.alignment)
+    for (linked, section) in placed {
+      let header = linked.object.sections[section]
+      let offset: UInt64
+      do {
+        offset = try space.threadStorage.allocate(header.size, alignment: header.alignment)
+      } catch {
+        throw LinkError(file: linked.object.name, error.reason)
+      }
+      threadAllocations.append((offset, header.size))
+      let bytes = UnsafeMutableRawBufferPointer.allocate(
+        byteCount: Int(max(header.size, 1)), alignment: 64)
+      bytes.initializeMemory(as: UInt8.self, repeating: 0)
+      threadImages.append((offset, bytes))
+      linked.addresses[section] = offset
+      linked.places[section] = bytes.baseAddress
     }
   }
 
@@ -225,7 +239,10 @@ extension LinkedSet {
           let address = linked.address(ofSymbol: index)
         else { continue }
         definition.address = address
-        if definition.kind == .function {
+        // Bound directly, only a function that is chosen when the program starts needs a stub.
+        if definition.kind == .function,
+          !options.bindsDirectly || object.symbols[index].type == UInt8(STT_GNU_IFUNC)
+        {
           definition.slot = try space.slots.slot(of: id).value
         }
         draft.define(id, definition)

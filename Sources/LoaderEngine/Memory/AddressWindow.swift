@@ -45,6 +45,12 @@ package final class AddressWindow: @unchecked Sendable {
     range = anywhere
   }
 
+  /// Addresses that are only counted with: nothing is mapped there.
+  package init(imaginary range: AddressRange) {
+    self.range = range
+    mustStay = true
+  }
+
   deinit {
     if mustStay { return }
     munmap(UnsafeMutableRawPointer(bitPattern: UInt(range.start.value)), Int(range.size))

@@ -1,0 +1,44 @@
+// What a session's options mean to its program and to the linker.
+internal import LoaderEngine
+
+extension Program {
+  struct Options {
+    var isStrict = false
+    /// Units are linked when they are needed.
+    var isLazy = false
+    var allowUndefined = false
+    /// Names that the host asks for.
+    var wanted: [String] = []
+    var arguments: [String] = []
+    /// The process is the program's alone.
+    var isWholeProcess = false
+    private var binding = Session.Options()
+
+    init(_ options: Session.Options) {
+      isStrict = options.isStrict
+      isLazy = options.isLazy && !options.isStrict
+      allowUndefined = options.allowUndefined
+      wanted = options.wanted
+      arguments = options.arguments
+      isWholeProcess = options.isWholeProcess
+      binding = options
+    }
+
+    /// Where nothing runs; nil: in the process's own arena.
+    var layout: ArenaLayout? { binding.layout?.layout }
+
+    /// - Parameter libraries: whether shared objects are among the units: their code is led to stubs.
+    func bind(_ link: inout LinkOptions, libraries: Bool) {
+      link.defines = binding.defines
+      // What will not be reloaded is bound as ld would: an alias has its function's address.
+      link.bindsDirectly = binding.bindsDirectly || (isWholeProcess && !libraries)
+      link.mergesConstants = binding.mergesConstants
+      link.notesRelaxations = binding.notesRelaxations
+      switch binding.relaxation {
+      case .none: link.relaxation = .none
+      case .functions: link.relaxation = .functions
+      case .all: link.relaxation = .all
+      }
+    }
+  }
+}
