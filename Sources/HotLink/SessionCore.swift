@@ -44,7 +44,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   private let idle = Signal()
   private var thread: BackgroundThread?
   private var source: ChangeSource?
-  private let files: FileTable
+  let files: FileTable
   let libraries: [String]
 
   init(_ options: Session.Options) throws(LinkError) {
@@ -75,7 +75,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     wake()
   }
 
-  private func note(_ changes: [UnitChange], into state: inout State) {
+  func note(_ changes: [UnitChange], into state: inout State) {
     for change in changes {
       if state.pending[change.name] == nil { state.order.append(change.name) }
       state.pending[change.name] = change.content.map { .content($0) } ?? .removal
@@ -262,27 +262,6 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
         state.pending[change.name] = change.content.map { .content($0) } ?? .removal
       }
     }
-  }
-
-  /// Reads the files of a batch. What is broken is refused by name; its old content keeps running.
-  private func read(_ batch: ChangeBatch) -> [Refusal] {
-    var refusals: [Refusal] = []
-    for path in batch.written {
-      do {
-        guard let file = try UnitReader.read(path, known: files.hash(path)) else { continue }
-        linked.archives.offer(file)
-        state.withLock { note(files.update(file), into: &$0) }
-      } catch {
-        if case .system(let system) = error.reason, system.code == ENOENT { continue }
-        refusals.append(Refusal(unit: path.string, reason: .link(error)))
-      }
-    }
-    var gone = batch.removed
-    if batch.isComplete { gone += files.paths(notIn: Set(batch.written)) }
-    state.withLock { state in
-      for path in gone { note(files.remove(path), into: &state) }
-    }
-    return refusals
   }
 
   // MARK: the host's thread

@@ -33,7 +33,9 @@ public final class Generation: Sendable {
   public func symbol(_ name: String) -> GenerationSymbol? {
     guard !isRetired, let id = space.names.find(name), let found = table[id] else { return nil }
     var identity = Address(found.address)
-    if found.kind == .function { identity = space.slots.stub(SlotIndex(found.slot)) }
+    if found.kind == .function, found.slot != 0 {
+      identity = space.slots.stub(SlotIndex(found.slot))
+    }
     return GenerationSymbol(
       name: name, identity: identity, body: Address(found.address), size: found.size,
       isFunction: found.kind == .function || found.kind == .part)

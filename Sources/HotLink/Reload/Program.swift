@@ -130,7 +130,7 @@ final class Program: @unchecked Sendable {
         linkInputs.append(
           LinkInput(object: try SwiftRuntime.registrationObject(), unit: SwiftRuntime.unit))
       }
-      let link = try linkOptions(inputs, owners)
+      let link = try linkOptions(inputs, owners, libraries: !libraries.isEmpty)
       let set: LinkedSet
       do {
         set = try ObjectLinker.link(
@@ -163,12 +163,13 @@ final class Program: @unchecked Sendable {
     }
   }
 
-  private func linkOptions(_ inputs: ChangeSet, _ owners: [SymbolID: UInt32]) throws -> LinkOptions
-  {
+  private func linkOptions(
+    _ inputs: ChangeSet, _ owners: [SymbolID: UInt32], libraries: Bool
+  ) throws -> LinkOptions {
     var link = LinkOptions()
     link.deferUndefinedCalls = !options.isStrict
     link.allowUndefined = options.allowUndefined
-    options.bind(&link)
+    options.bind(&link, libraries: libraries)
     link.isPermanent = generation.number == 0
     if generation.number == 0 { link.deadStripRoots = options.deadStripRoots }
     link.comdatOwner = { owners[$0] }

@@ -13,6 +13,7 @@ extension Program {
     var deadStripRoots: [String]?
     /// Code and data lie below 2 GiB.
     var isLow = false
+    /// The process is the program's alone.
     var isWholeProcess = false
     var arguments: [String] = []
     var debugging = Session.Debugging.lazy
@@ -35,9 +36,11 @@ extension Program {
     /// Where nothing runs; nil: in the process's own arena.
     var layout: ArenaLayout? { binding.layout?.layout }
 
-    func bind(_ link: inout LinkOptions) {
+    /// - Parameter libraries: whether shared objects are among the units: their code is led to stubs.
+    func bind(_ link: inout LinkOptions, libraries: Bool) {
       link.defines = binding.defines
-      link.bindsDirectly = binding.bindsDirectly
+      // What will not be reloaded is bound as ld would: an alias has its function's address.
+      link.bindsDirectly = binding.bindsDirectly || (isWholeProcess && !libraries)
       link.mergesConstants = binding.mergesConstants
       link.notesRelaxations = binding.notesRelaxations
       switch binding.relaxation {
