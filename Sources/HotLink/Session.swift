@@ -28,6 +28,28 @@ public final class Session: Sendable {
     public var arguments: [String] = ["hotlink"]
     /// Libraries to open in the process before the first link, as after `-l`.
     public var libraries: [String] = []
+    /// Symbols from outside by address; they go before the process's own.
+    public var defines: [(name: String, address: UInt64)] = []
+    /// Calls and addresses bind to bodies instead of stubs. For looking, not for reloading.
+    public var bindsDirectly = false
+    /// Which loads of addresses from the GOT are rewritten.
+    public var relaxation = Relaxation.functions
+    /// Note what was rewritten, for `CheckResult.relaxed`.
+    public var notesRelaxations = false
+    /// Equal strings and constants lie in one place.
+    public var mergesConstants = true
+    /// Lay the link out at an address where nothing is mapped: for looking only.
+    public var layout: ImaginaryLayout?
+
+    /// Instructions that load an address from the GOT and could compute it (psABI AMD64, section B.2).
+    public enum Relaxation: Sendable {
+      /// All stay as they are.
+      case none
+      /// Those of functions, whose stubs never move.
+      case functions
+      /// All that reach: when nothing will be reloaded.
+      case all
+    }
     /// Use anonymous memory instead of a memfd for code.
     public var usesAnonymousMemory = false
 
@@ -61,8 +83,8 @@ public final class Session: Sendable {
   /// Adds or replaces a unit from bytes. Takes effect at `start()`, or at the next `update()`.
   ///
   /// - Throws: `LinkError` when the bytes are no object that can be linked.
-  public func add(_ bytes: [UInt8], name: String) throws(LinkError) {
-    try add(contents: FileContents(bytes), path: FilePath(name))
+  public func add(_ bytes: [UInt8], name: String, isWhole: Bool = false) throws(LinkError) {
+    try add(contents: FileContents(bytes), path: FilePath(name), isWhole: isWhole)
   }
 
   /// Adds or replaces the unit (or archive) in a file.
@@ -150,8 +172,11 @@ public final class Session: Sendable {
 
   /// Links what was added without running any of it.
   ///
+  /// - Parameter contents: how much of the result is wanted.
   /// - Throws: `Refusal` when the link would be refused.
-  public func check() throws(Refusal) -> CheckResult { try core.check() }
+  public func check(_ contents: CheckResult.Contents = .places) throws(Refusal) -> CheckResult {
+    try core.check(contents)
+  }
 
   /// The linked bytes of a symbol after `check()`; nil when no unit defines it.
   public func linkedBytes(of name: String) -> [UInt8]? { core.linkedBytes(of: name) }

@@ -48,10 +48,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     let tag = LazyCalls.takeTag()
     linked = try Program(
       tag: tag, backing: options.usesAnonymousMemory ? .anonymous : .automatic,
-      options: Program.Options(
-        isStrict: options.isStrict, isLazy: options.isLazy && !options.isStrict,
-        allowUndefined: options.allowUndefined, wanted: options.wanted,
-        deadStripRoots: options.deadStripRoots, arguments: options.arguments))
+      options: Program.Options(options))
     files = FileTable()
     libraries = options.libraries
     state = Mutex(State(generation: linked.generation))
@@ -143,7 +140,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     return report
   }
 
-  func check() throws(Refusal) -> CheckResult {
+  func check(_ contents: CheckResult.Contents) throws(Refusal) -> CheckResult {
     linking.lock()
     defer { linking.unlock() }
     do {
@@ -151,7 +148,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     } catch { throw Refusal(unit: error.file, reason: .link(error)) }
     let prepared = try prepareFirst(takePending())
     state.withLock { $0.prepared = prepared }
-    return CheckResult(prepared)
+    return CheckResult(prepared, contents)
   }
 
   func linkedBytes(of name: String) -> [UInt8]? {

@@ -37,11 +37,19 @@ struct RelocationRowTests {
     (33, "R_X86_64_SIZE64", .size, .word64),
     (34, "R_X86_64_GOTPC32_TLSDESC", .descriptor, .signed32),
     (35, "R_X86_64_TLSDESC_CALL", .descriptorCall, .none),
+    (39, "R_X86_64_PC32_BND", .pcRelative, .signed32),
+    (40, "R_X86_64_PLT32_BND", .branch, .signed32),
     (41, "R_X86_64_GOTPCRELX", .gotEntryRelative, .signed32),
     (42, "R_X86_64_REX_GOTPCRELX", .gotEntryRelative, .signed32),
     (43, "R_X86_64_CODE_4_GOTPCRELX", .gotEntryRelative, .signed32),
     (44, "R_X86_64_CODE_4_GOTTPOFF", .threadOffsetEntry, .signed32),
     (45, "R_X86_64_CODE_4_GOTPC32_TLSDESC", .descriptor, .signed32),
+    (46, "R_X86_64_CODE_5_GOTPCRELX", .gotEntryRelative, .signed32),
+    (47, "R_X86_64_CODE_5_GOTTPOFF", .threadOffsetEntry, .signed32),
+    (48, "R_X86_64_CODE_5_GOTPC32_TLSDESC", .descriptor, .signed32),
+    (49, "R_X86_64_CODE_6_GOTPCRELX", .gotEntryRelative, .signed32),
+    (50, "R_X86_64_CODE_6_GOTTPOFF", .threadOffsetEntry, .signed32),
+    (51, "R_X86_64_CODE_6_GOTPC32_TLSDESC", .descriptor, .signed32),
   ]
 
   @Test("A number has its name, formula and field", arguments: table)

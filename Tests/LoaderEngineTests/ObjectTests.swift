@@ -214,7 +214,7 @@ struct SectionRoleTests {
     (#".section .dtors,"aw",@progbits"#, .destructors),
     (#".section my_table,"aw",@progbits"#, .encapsulated),
     (#".section swift5_types,"a",@progbits"#, .encapsulated),
-    (#".section .note.x,"a",@note"#, .ignored),
+    (#".section .note.x,"a",@note"#, .constant),
     (#".section .debug_x,"",@progbits"#, .ignored),
     (#".section .gnu.lto_x,"e",@progbits"#, .ignored),
   ]

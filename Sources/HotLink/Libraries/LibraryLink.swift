@@ -211,7 +211,8 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
           throw LinkError(
             file: file.name,
             .outOfReach(
-              redirection.site(reference), symbol: name(of: reference), address: address))
+              redirection.site(reference), symbol: name(of: reference), address: address,
+              value: displacement))
         }
         guard let place = writer.place(reference.field, 4) else {
           throw LinkError(

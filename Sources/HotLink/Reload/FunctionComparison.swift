@@ -99,6 +99,11 @@ private struct ReferenceMeanings {
   private let object: ObjectFile
   private let roles: [SectionRole]
   private let symbols: SymbolsBySection
+  /// Made once a section.
+  private final class Maps {
+    var table: [Int: DataMap] = [:]
+  }
+  private let maps = Maps()
 
   init(_ object: ObjectFile, _ symbols: SymbolsBySection) {
     self.object = object
@@ -131,10 +136,10 @@ private struct ReferenceMeanings {
   }
 
   private func owner(_ section: Int, _ offset: UInt64) -> Int? {
-    symbols[section].first {
-      let symbol = object.symbols[$0]
-      return offset >= symbol.st_value && offset - symbol.st_value < max(symbol.st_size, 1)
-    }
+    let map =
+      maps.table[section] ?? DataMap(object, section: section, symbols: symbols[section])
+    maps.table[section] = map
+    return map.index(of: offset).flatMap { map.atoms[$0].symbol }
   }
 
   private func named(_ relocation: Relocation, _ start: UInt64) -> UInt64 {

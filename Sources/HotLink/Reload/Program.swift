@@ -8,19 +8,6 @@ internal import LoaderEngine
 
 /// The units of a session and what is linked of them. Its owner serialises.
 final class Program: @unchecked Sendable {
-  struct Options {
-    var isStrict = false
-    /// Units are linked when they are needed.
-    var isLazy = false
-    var allowUndefined = false
-    /// Names that the host asks for.
-    var wanted: [String] = []
-    /// What nothing of these leads to is left out of the first link.
-    var deadStripRoots: [String]?
-    var isLow = false
-    var arguments: [String] = []
-  }
-
   let space: LinkSpace
   let options: Options
   let tag: UInt32
@@ -41,7 +28,11 @@ final class Program: @unchecked Sendable {
   var hasFinished = false
 
   init(tag: UInt32, backing: Arena.BackingChoice, options: Options) throws(LinkError) {
-    space = try LinkSpace(backing, tag: tag, isLow: options.isLow)
+    if let layout = options.layout {
+      space = try LinkSpace(imaginary: layout)
+    } else {
+      space = try LinkSpace(backing, tag: tag, isLow: options.isLow)
+    }
     self.options = options
     self.tag = tag
     self.backing = backing
@@ -171,6 +162,7 @@ final class Program: @unchecked Sendable {
     var link = LinkOptions()
     link.deferUndefinedCalls = !options.isStrict
     link.allowUndefined = options.allowUndefined
+    options.bind(&link)
     link.isPermanent = generation.number == 0
     if generation.number == 0 { link.deadStripRoots = options.deadStripRoots }
     link.comdatOwner = { owners[$0] }

@@ -148,7 +148,7 @@ struct InitialiserUses {
       finders[section] = list.map {
         let extent = object.extent(ofSymbol: $0)
         return (extent.lowerBound, extent.upperBound, $0)
-      }
+      }.sorted { $0.start < $1.start }
     }
     var table: [Int: Set<Int>] = [:]
     for list in object.relocationSections {
@@ -173,14 +173,28 @@ struct InitialiserUses {
         }
         let name = object.name(ofSymbol: variable)
         if name.hasPrefix("_ZGV") { continue }
-        for range in ranges
-        where relocation.r_offset >= range.start && relocation.r_offset < range.end {
+        for range in InitialiserUses.around(relocation.r_offset, ranges) {
           table[range.symbol, default: []].insert(variable)
         }
       }
     }
     self.functions = functions
     self.table = table
+  }
+
+  /// The functions that hold an offset: those of the last start before it, which have several names.
+  private static func around(
+    _ offset: UInt64, _ ranges: [(start: UInt64, end: UInt64, symbol: Int)]
+  ) -> ArraySlice<(start: UInt64, end: UInt64, symbol: Int)> {
+    var low = 0
+    var high = ranges.count
+    while low < high {
+      let middle = (low + high) / 2
+      if ranges[middle].start <= offset { low = middle + 1 } else { high = middle }
+    }
+    var first = low
+    while first > 0, ranges[first - 1].start == ranges[low - 1].start { first -= 1 }
+    return ranges[first..<low].drop { $0.end <= offset }
   }
 
   func variables(of function: Int) -> Set<Int> { table[function] ?? [] }

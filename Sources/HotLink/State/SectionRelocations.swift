@@ -43,9 +43,19 @@ struct SectionRelocations {
 
   private func items(_ section: Int, _ offset: UInt64, _ size: UInt64) -> ArraySlice<Item> {
     guard let list = lists[section] else { return [] }
-    let from = list.firstIndex { $0.offset >= offset } ?? list.count
-    let to = list[from...].firstIndex { $0.offset >= offset + size } ?? list.count
-    return list[from..<to]
+    let from = SectionRelocations.index(in: list, from: offset)
+    return list[from..<max(from, SectionRelocations.index(in: list, from: offset &+ size))]
+  }
+
+  /// The first at or behind an offset.
+  private static func index(in list: [Item], from offset: UInt64) -> Int {
+    var low = 0
+    var high = list.count
+    while low < high {
+      let middle = (low + high) / 2
+      if list[middle].offset < offset { low = middle + 1 } else { high = middle }
+    }
+    return low
   }
 
   func isEmpty(_ section: Int, _ offset: UInt64, _ size: UInt64) -> Bool {

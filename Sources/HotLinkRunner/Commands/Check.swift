@@ -59,6 +59,9 @@ struct Check: ParsableCommand {
   @Option(help: "Seconds that each library may take (with --against).")
   var timeLimit = 60.0
 
+  @OptionGroup(title: "For people who work on linkers (docs/check.md)")
+  var layout: LayoutOptions
+
   @Option(help: .hidden)
   var falsify: UInt64?
 
@@ -83,24 +86,40 @@ struct Check: ParsableCommand {
     options.deadStripRoots = stripping.roots(entry)
     options.wanted = [entry].compactMap { $0 } + dump + stripping.root
     do {
-      if files.allSatisfy(ImageCheck.isImage), dump.isEmpty {
+      if files.allSatisfy(ImageCheck.isImage), dump.isEmpty, !layout.isApart {
         return try ImageCheck(json: json, entry: entry).run(files)
       }
-      let session = try Session(options)
+      layout.apply(to: &options)
       let inputs = InputFiles(files, on: CommandLine.arguments).files
       // Archives alone are looked at as a whole: nothing asks for a member.
       let isWhole = entry == nil && files.allSatisfy { $0.hasSuffix(".a") }
-      for var file in inputs {
-        file.isWhole = file.isWhole || isWhole
-        try session.add(input: file)
+      let session: Session
+      if let base = layout.base {
+        let contents = try layout.contents(of: inputs)
+        options.layout = try ImaginaryLayout(
+          base: base.value, inputs: contents, merges: options.mergesConstants)
+        session = try Session(options)
+        for (file, content) in zip(inputs, contents) {
+          try session.add(content.bytes, name: content.name, isWhole: file.isWhole || isWhole)
+        }
+      } else {
+        session = try Session(options)
+        for var file in inputs {
+          file.isWhole = file.isWhole || isWhole
+          try session.add(input: file)
+        }
       }
-      let result = try session.check()
+      let result = try session.check(layout.bytes ? .bytes : .places)
       if let entry, !result.symbols.contains(where: { $0.name == entry }) {
         throw LinkError(
           file: files.first ?? "",
           .undefined([LinkError.UndefinedSymbol(name: entry, sites: [], references: 1)]))
       }
-      if json { printJSON(result, session) } else { printTable(result, session) }
+      if json {
+        CheckJSON(dump: dump).print(result, session, layout.defines)
+      } else {
+        printTable(result, session)
+      }
     } catch let refusal as Refusal {
       try refuse(refusal, reporter)
     } catch let error as LinkError {
@@ -114,49 +133,12 @@ struct Check: ParsableCommand {
         [
           ("ok", .bool(false)), ("reason", .string(Messages.line(refusal))),
           ("unit", .string(refusal.unit)), ("undefined", .strings(refusal.undefinedNames)),
+          ("error", CheckJSON.error(refusal)),
         ] + refusal.symbolDefects)
     } else {
       reporter.failed(refusal)
     }
     throw ExitCode(RunnerExit.badInput)
-  }
-
-  private func printJSON(_ result: CheckResult, _ session: Session) {
-    var members: [(String, JSON)] = [
-      ("ok", .bool(true)),
-      (
-        "sections",
-        .array(
-          result.sections.map {
-            .object([
-              ("name", .string($0.name)), ("image", .string($0.image)),
-              ("address", .unsigned($0.address)), ("size", .unsigned($0.size)),
-              ("flags", .string($0.flags)),
-            ])
-          })
-      ),
-      (
-        "symbols",
-        .array(
-          result.symbols.map {
-            .object([
-              ("name", .string($0.name)), ("address", .unsigned($0.address)),
-              ("size", .unsigned($0.size)), ("kind", .string($0.kind)),
-              ("binding", .string($0.binding)), ("image", .string($0.image)),
-            ])
-          })
-      ),
-      ("relocations", .count(result.relocations)),
-      ("undefined", .strings(result.undefined)),
-    ]
-    if !dump.isEmpty {
-      members.append(
-        (
-          "bytes",
-          .object(dump.map { ($0, session.linkedBytes(of: $0).map { .string(hex($0)) } ?? .null) })
-        ))
-    }
-    Reporter(json: true).emit(members)
   }
 
   private func printTable(_ result: CheckResult, _ session: Session) {
@@ -170,14 +152,27 @@ struct Check: ParsableCommand {
         Messages.hex(symbol.address), symbol.size, symbol.kind, symbol.binding, symbol.name,
         symbol.image, separator: "\t")
     }
+    if layout.bytes { printContents(result) }
     for name in result.undefined { print("undefined", name, separator: "\t") }
     for name in dump {
-      print(name, session.linkedBytes(of: name).map(hex) ?? "not defined", separator: "\t")
+      print(
+        name, session.linkedBytes(of: name).map(Messages.bytes) ?? "not defined", separator: "\t")
     }
     print("\(result.relocations) relocations applied")
   }
+}
 
-  private func hex(_ bytes: [UInt8]) -> String {
-    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+extension Check {
+  private func printContents(_ result: CheckResult) {
+    for section in result.sections {
+      guard let bytes = section.bytes else { continue }
+      print(Messages.bytes(bytes), section.name, section.image, separator: "\t")
+    }
+    for entry in result.got {
+      print(Messages.hex(entry.address), "got", entry.kind, entry.referred.symbol, separator: "\t")
+    }
+    for stub in result.stubs {
+      print(Messages.hex(stub.address), "stub", stub.referred.symbol, separator: "\t")
+    }
   }
 }

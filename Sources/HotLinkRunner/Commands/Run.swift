@@ -42,6 +42,7 @@ struct Run: ParsableCommand {
     options.libraries = libraries
     options.deadStripRoots = stripping.roots(entry)
     options.wanted = [entry] + stripping.root
+    options.relaxation = .all
     options.arguments = [files.first ?? "hotlink"] + ProgramTail.arguments
     do {
       let session = try Session(options)
@@ -69,7 +70,15 @@ extension Session {
     guard input.path == "-" else {
       return try add(FilePath(input.path), isWhole: input.isWhole)
     }
+    let (bytes, name) = try Session.read(input: input.path)
+    try add(bytes, name: name)
+  }
+
+  static func read(input: String) throws(LinkError) -> (bytes: [UInt8], name: String) {
+    guard input == "-" else {
+      return (try FileContents(reading: FilePath(input)).bytes, input)
+    }
     let contents = try FileContents(draining: STDIN_FILENO, name: "standard input")
-    try add(contents.bytes, name: "standard input")
+    return (contents.bytes, "standard input")
   }
 }

@@ -9,6 +9,8 @@ enum JSON {
   case bool(Bool)
   case array([JSON])
   case object([(String, JSON)])
+  /// As hexadecimal digits, two a byte.
+  case bytes([UInt8])
   case null
 
   /// The value on one line.
@@ -26,6 +28,7 @@ enum JSON {
     case .number(let value):
       out += value.isFinite ? String((value * 10).rounded() / 10) : "null"
     case .bool(let value): out += value ? "true" : "false"
+    case .bytes(let bytes): out += "\"" + Messages.bytes(bytes) + "\""
     case .null: out += "null"
     case .array(let values):
       out += "["

@@ -29,10 +29,11 @@ enum Messages {
         + conflicts.undefined.map(undefined)).joined(separator: "\n")
     case .overflow(let place, let symbol, let value):
       return "error: relocation out of range: '\(symbol)'\n  \(site(place))"
-        + "\n  value: \(hex(UInt64(bitPattern: value)))\n  help: compile with -fPIC"
-    case .outOfReach(let place, let symbol, let address):
+        + "\n  value: \(hex(UInt64(bitPattern: value)))\n  help: \(remedy(place.relocation))"
+    case .outOfReach(let place, let symbol, let address, let value):
       return "error: '\(symbol)' of the host process is out of reach\n  \(site(place))"
         + "\n  its address: \(hex(address)), further than 2 GiB from linked code"
+        + "\n  value: \(hex(UInt64(bitPattern: value)))"
         + "\n  help: compile the unit with -fPIC"
     case .ambiguous(let place, _, let candidates):
       return "error: ambiguous reference: the end of \(candidates.first ?? "") or the start of"
@@ -162,9 +163,26 @@ enum Messages {
     "in \(site.file), section \(site.section) at +\(hex(site.offset)) (\(site.relocation))"
   }
 
+  /// What helps when a value does not fit the field of a relocation.
+  private static func remedy(_ relocation: String) -> String {
+    switch relocation {
+    case "R_X86_64_8", "R_X86_64_16", "R_X86_64_PC8", "R_X86_64_PC16":
+      "the field is too narrow: use one of 32 or 64 bits, or move the symbol"
+    case "R_X86_64_SIZE32": "the symbol is larger than 4 GiB: use R_X86_64_SIZE64"
+    default: "compile with -fPIC"
+    }
+  }
+
   /// Two digits a byte.
   static func bytes(_ bytes: [UInt8]) -> String {
-    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    let digits = Array("0123456789abcdef".utf8)
+    var text: [UInt8] = []
+    text.reserveCapacity(bytes.count * 2)
+    for byte in bytes {
+      text.append(digits[Int(byte >> 4)])
+      text.append(digits[Int(byte & 15)])
+    }
+    return String(decoding: text, as: UTF8.self)
   }
 
   static func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }

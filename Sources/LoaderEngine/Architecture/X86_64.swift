@@ -36,17 +36,26 @@ package enum X86_64 {
     case 33: RelocationRow("R_X86_64_SIZE64", .size, .word64)
     case 34: RelocationRow("R_X86_64_GOTPC32_TLSDESC", .descriptor, .signed32)
     case 35: RelocationRow("R_X86_64_TLSDESC_CALL", .descriptorCall, .none)
+    // Of MPX, which is gone; objects of its time may hold them.
+    case 39: RelocationRow("R_X86_64_PC32_BND", .pcRelative, .signed32)
+    case 40: RelocationRow("R_X86_64_PLT32_BND", .branch, .signed32)
     case 41: RelocationRow("R_X86_64_GOTPCRELX", .gotEntryRelative, .signed32)
     case 42: RelocationRow("R_X86_64_REX_GOTPCRELX", .gotEntryRelative, .signed32)
     case 43: RelocationRow("R_X86_64_CODE_4_GOTPCRELX", .gotEntryRelative, .signed32)
     case 44: RelocationRow("R_X86_64_CODE_4_GOTTPOFF", .threadOffsetEntry, .signed32)
     case 45: RelocationRow("R_X86_64_CODE_4_GOTPC32_TLSDESC", .descriptor, .signed32)
+    case 46: RelocationRow("R_X86_64_CODE_5_GOTPCRELX", .gotEntryRelative, .signed32)
+    case 47: RelocationRow("R_X86_64_CODE_5_GOTTPOFF", .threadOffsetEntry, .signed32)
+    case 48: RelocationRow("R_X86_64_CODE_5_GOTPC32_TLSDESC", .descriptor, .signed32)
+    case 49: RelocationRow("R_X86_64_CODE_6_GOTPCRELX", .gotEntryRelative, .signed32)
+    case 50: RelocationRow("R_X86_64_CODE_6_GOTTPOFF", .threadOffsetEntry, .signed32)
+    case 51: RelocationRow("R_X86_64_CODE_6_GOTPC32_TLSDESC", .descriptor, .signed32)
     default: nil
     }
   }
 
   /// One more than the highest type in `row`.
-  package static let typeCount = 46
+  package static let typeCount = 52
 
   // A slot's cell. The thunk is where the slot leads until it is bound: it hands the slot's number to
   // the lazy resolver.

@@ -29,7 +29,7 @@ public struct LinkError: Error, Hashable, Sendable {
     /// A value that does not fit its field.
     case overflow(Site, symbol: String, value: Int64)
     /// A 32-bit reference to something of the host that lies further than ±2 GiB.
-    case outOfReach(Site, symbol: String, address: UInt64)
+    case outOfReach(Site, symbol: String, address: UInt64, value: Int64)
     /// A reference of a changed unit that can mean either of two variables.
     case ambiguous(Site, section: Int, candidates: [String])
     /// An image needs a library that was found nowhere; what was tried, in order.

@@ -45,12 +45,14 @@ package final class ObjectFile: Sendable {
   package let firstGlobal: Int
   package let symbolNames: StringTable
   package let groups: [SectionGroup]
-  /// Sections of type SHT_RELA, with `info` naming an existing section.
+  /// Sections of type SHT_RELA, SHT_REL and SHT_CREL, with `info` naming an existing section.
   package let relocationSections: [Int]
   private let sectionNames: StringTable
+  /// Of sections that are not SHT_RELA, their relocations.
+  private let decoded: [Int: RecordTable<Elf64_Rela>]
   private let extendedIndices: RecordTable<UInt32>
 
-  package init(_ bytes: Bytes, name: String) throws(LinkError) {
+  package init(_ bytes: Bytes, name: String, addends: ImplicitAddends) throws(LinkError) {
     func malformed(_ structure: String, _ offset: UInt64, _ detail: String) -> LinkError {
       LinkError(file: name, .malformed(structure: structure, offset: offset, detail: detail))
     }
@@ -198,6 +200,7 @@ package final class ObjectFile: Sendable {
 
     var groups: [SectionGroup] = []
     var relocationSections: [Int] = []
+    var decoded: [Int: RecordTable<Elf64_Rela>] = [:]
     for (index, section) in sections.enumerated() {
       switch section.type {
       case UInt32(SHT_GROUP):
@@ -214,10 +217,16 @@ package final class ObjectFile: Sendable {
         }
         groups.append(
           SectionGroup(signature: Int(section.info), isComdat: words[0] & 1 != 0, members: members))
-      case UInt32(SHT_RELA):
+      case UInt32(SHT_RELA), UInt32(SHT_REL), RelocationTables.compact:
         let target = Int(section.info)
+        let record: UInt64 =
+          switch section.type {
+          case UInt32(SHT_RELA): 24
+          case UInt32(SHT_REL): 16
+          default: 1
+          }
         guard target > 0, target < sections.count, Int(section.link) == symbolTable,
-          section.size % 24 == 0
+          section.size % record == 0
         else {
           throw malformed("relocation section \(index)", section.offset, "no target or symbols")
         }
@@ -226,20 +235,22 @@ package final class ObjectFile: Sendable {
           throw malformed("relocation section \(index)", section.offset, "target has no contents")
         }
         relocationSections.append(index)
-      case UInt32(SHT_REL):
-        let target = Int(section.info)
-        guard target < sections.count, !sections[target].isAllocated || section.size == 0 else {
-          throw LinkError(
-            file: name,
-            .unsupported(
-              what: "SHT_REL relocations", help: "x86-64 compilers write SHT_RELA; recompile"))
+        guard record < 24, section.size > 0, let data = contents(index) else { continue }
+        let relocated =
+          sections[target].flags & UInt64(SHF_COMPRESSED) == 0 ? contents(target) : nil
+        if record == 16 {
+          decoded[index] = try RelocationTables.implicit(
+            RecordTable<Elf64_Rel>(data) ?? .empty, of: relocated, addends)
+        } else {
+          guard let table = try RelocationTables.compact(data, of: relocated, addends) else {
+            throw malformed("relocation section \(index)", section.offset, "broken CREL encoding")
+          }
+          decoded[index] = table
         }
-      case 0x4000_0014 where section.size > 0:  // SHT_CREL, as LLVM numbers it
-        throw LinkError(
-          file: name, .unsupported(what: "CREL relocations", help: "compile without --crel"))
       default: break
       }
     }
+    LinkSteps.add(sections.count + symbols.count)
     self.name = name
     self.bytes = bytes
     self.sections = sections
@@ -249,6 +260,7 @@ package final class ObjectFile: Sendable {
     self.groups = groups
     self.relocationSections = relocationSections
     self.sectionNames = sectionNames
+    self.decoded = decoded
     extendedIndices = extended
   }
 
@@ -288,7 +300,8 @@ package final class ObjectFile: Sendable {
 
   /// The relocations of a section named in `relocationSections`.
   package func relocations(inSection index: Int) -> RecordTable<Elf64_Rela> {
-    contents(ofSection: index).flatMap { RecordTable<Elf64_Rela>($0) } ?? .empty
+    if sections[index].type != UInt32(SHT_RELA) { return decoded[index] ?? .empty }
+    return contents(ofSection: index).flatMap { RecordTable<Elf64_Rela>($0) } ?? .empty
   }
 
   /// Where a symbol is defined.

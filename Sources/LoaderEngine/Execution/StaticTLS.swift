@@ -13,22 +13,50 @@ package final class StaticTLS: @unchecked Sendable {
   /// Linked code outlives this: what it has stays its own.
   package var mustStay = false
   /// Offset of the block from the thread pointer, modulo 2^64.
-  package let base: UInt64
+  package private(set) var base: UInt64
+  private let isImaginary: Bool
+  private var imaginaryEnd: UInt64 = 0
   /// Module id and offset of the block in that module, for `__tls_get_addr`; nil when the process's
   /// loader does not tell.
   package let module: (id: UInt64, offset: UInt64)?
 
   package init() {
+    isImaginary = false
     base = UInt64(bitPattern: hl_static_tls_offset())
     var id: UInt64 = 0
     var offset: UInt64 = 0
     module = hl_static_tls_module(&id, &offset) == 0 ? (id, offset) : nil
   }
 
+  /// A block that no thread has, for links that are only looked at: laid out as an executable's, right
+  /// below the thread pointer (psABI AMD64, “Thread-Local Storage”, variant II).
+  package init(imaginary: Void) {
+    isImaginary = true
+    base = 0
+    module = (1, 0)
+    mustStay = true
+  }
+
+  /// Sets the block of a link aside whose variables are then allocated one by one.
+  package func reserve(_ size: UInt64, alignment: UInt64) {
+    guard isImaginary else { return }
+    base = (base &- size) & ~(alignment &- 1)
+    imaginaryEnd = base
+  }
+
   /// Space in every thread's block: its offset from the thread pointer.
   ///
   /// - Throws: `LinkError.noSpace` when the block is full.
   package func allocate(_ size: UInt64, alignment: UInt64) throws(LinkError) -> UInt64 {
+    if isImaginary {
+      guard size <= 256 << 20 else {
+        throw LinkError(
+          file: "", .noSpace(what: "static thread-local storage", requested: size))
+      }
+      let start = aligned(imaginaryEnd, to: alignment)
+      imaginaryEnd = start &+ size
+      return start
+    }
     // The block itself is 64-byte aligned; the thread pointer too (psABI: at least 64 on x86-64).
     guard alignment <= 64,
       let range = StaticTLS.allocator.withLock({ $0.allocate(size, alignment: alignment) })
@@ -46,6 +74,7 @@ package final class StaticTLS: @unchecked Sendable {
   }
 
   package func release(_ offset: UInt64, _ size: UInt64) {
+    if isImaginary { return }
     let range = AddressRange(start: Address(offset &- base), size: max(size, 1))
     held.removeAll { $0 == range }
     StaticTLS.allocator.withLock { $0.release(range) }

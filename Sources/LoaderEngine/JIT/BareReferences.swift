@@ -8,24 +8,31 @@ internal import Glibc
 extension LinkedSet {
   func redirectBareReferences(_ linked: LinkedObject) throws(LinkError) {
     var symbols: SymbolsBySection?
+    var lists: RelocationLists?
     for section in linked.roles.indices where linked.roles[section] == .text {
       guard let bytes = linked.object.contents(ofSection: section), bytes.count > 7,
         let place = linked.places[section], linked.pieces[section] == nil
       else { continue }
       let code = UnsafeRawBufferPointer(start: bytes.base, count: bytes.count)
       var finder: FunctionFinder?
+      var walk = BareReferences.Walk()
       var at = 0
       while let hit = BareReferences.next(in: code, from: at) {
         at = hit.field
         let target = hit.target
-        guard target >= 0, target < bytes.count else { continue }
+        // An instruction that takes its own address counts from it: position-independent code of the
+        // large model finds the GOT so.
+        guard target >= 0, target < bytes.count, target != hit.field - 3 else { continue }
         let known = symbols ?? SymbolsBySection(linked.object)
         symbols = known
-        let functions = finder ?? FunctionFinder(linked.object, section, known[section])
+        let relocations = lists ?? RelocationLists(linked.object)
+        lists = relocations
+        let functions =
+          finder ?? FunctionFinder(linked.object, known[section], relocations[section])
         finder = functions
         guard let home = functions.containing(UInt64(hit.field)),
           !functions.isRelocated(UInt64(hit.field)),
-          BareReferences.isInstruction(code, hit, from: Int(home.start))
+          walk.isInstruction(code, hit, in: home.start)
         else { continue }
         let offset = UInt64(target)
         guard let function = functions.starting(at: offset) else {
@@ -50,6 +57,11 @@ extension LinkedSet {
           continue
         }
         (place + hit.field).storeBytes(of: delta, as: Int32.self)
+        if options.notesRelaxations {
+          relaxations.append(
+            Relaxed(
+              unit: linked.unit, section: section, offset: UInt64(hit.field), change: .stub))
+        }
       }
     }
   }
@@ -80,13 +92,42 @@ enum BareReferences {
     return nil
   }
 
-  /// Whether an instruction really ends behind the displacement: the bytes could be another's.
-  static func isInstruction(_ code: UnsafeRawBufferPointer, _ hit: Hit, from start: Int) -> Bool {
-    let found = InstructionWalker().instruction(
-      covering: UInt64(hit.field), from: UInt64(start), in: code)
-    return found?.upperBound == UInt64(hit.field + 4)
-      && found?.lowerBound == UInt64(hit.field - 3)
+  /// Goes through code once, in order.
+  struct Walk {
+    private let walker = InstructionWalker()
+    private var function = UInt64.max
+    private var start: UInt64 = 0
+
+    /// Whether an instruction really ends behind the displacement: the bytes could be another's.
+    ///
+    /// - Parameter home: where the function around it begins.
+    mutating func isInstruction(
+      _ code: UnsafeRawBufferPointer, _ hit: Hit, in home: UInt64
+    ) -> Bool {
+      if function != home || start > hit.field {
+        function = home
+        start = home
+      }
+      guard let found = walker.instruction(covering: UInt64(hit.field), from: start, in: code)
+      else { return false }
+      start = found.lowerBound
+      return found.upperBound == UInt64(hit.field + 4) && start == UInt64(hit.field - 3)
+    }
   }
+}
+
+/// The relocation sections of each section of an object.
+struct RelocationLists {
+  private var lists: [Int: [Int]] = [:]
+
+  init(_ object: ObjectFile) {
+    LinkSteps.add(object.relocationSections.count)
+    for list in object.relocationSections {
+      lists[Int(object.sections[list].info), default: []].append(list)
+    }
+  }
+
+  subscript(section: Int) -> [Int] { lists[section] ?? [] }
 }
 
 /// The functions of a section by place, and where relocations stand in it.
@@ -94,9 +135,12 @@ struct FunctionFinder {
   private let starts: [UInt64]
   private let ends: [UInt64]
   private let symbols: [Int]
-  private let relocated: Set<UInt64>
+  /// Offsets of relocations, ascending.
+  private let relocated: [UInt64]
 
-  init(_ object: ObjectFile, _ section: Int, _ candidates: [Int]) {
+  /// - Parameter lists: the relocation sections of the section.
+  init(_ object: ObjectFile, _ candidates: [Int], _ lists: [Int]) {
+    LinkSteps.add(candidates.count)
     // Of several at one place the global one is the identity; it stands behind the local ones.
     let sorted = candidates.filter { object.symbols[$0].isFunction }.sorted {
       (object.symbols[$0].st_value, $0) < (object.symbols[$1].st_value, $1)
@@ -104,15 +148,30 @@ struct FunctionFinder {
     symbols = sorted
     starts = sorted.map { object.symbols[$0].st_value }
     ends = sorted.map { object.extent(ofSymbol: $0).upperBound }
-    var offsets: Set<UInt64> = []
-    for list in object.relocationSections where Int(object.sections[list].info) == section {
+    var offsets: [UInt64] = []
+    var isAscending = true
+    for list in lists {
       let relocations = object.relocations(inSection: list)
-      for index in 0..<relocations.count { offsets.insert(relocations[index].r_offset) }
+      LinkSteps.add(relocations.count)
+      offsets.reserveCapacity(offsets.count + relocations.count)
+      for index in 0..<relocations.count {
+        let offset = relocations[index].r_offset
+        isAscending = isAscending && offsets.last.map { $0 <= offset } ?? true
+        offsets.append(offset)
+      }
     }
-    relocated = offsets
+    relocated = isAscending ? offsets : offsets.sorted()
   }
 
-  func isRelocated(_ offset: UInt64) -> Bool { relocated.contains(offset) }
+  func isRelocated(_ offset: UInt64) -> Bool {
+    var low = 0
+    var high = relocated.count
+    while low < high {
+      let middle = (low + high) / 2
+      if relocated[middle] < offset { low = middle + 1 } else { high = middle }
+    }
+    return low < relocated.count && relocated[low] == offset
+  }
 
   /// The function that begins at `offset`.
   func starting(at offset: UInt64) -> Int? {

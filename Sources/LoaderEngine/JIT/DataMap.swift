@@ -27,8 +27,16 @@ package struct DataMap: Sendable {
       if a.st_size != b.st_size { return a.st_size > b.st_size }
       return ($0 >= object.firstGlobal ? 0 : 1, $0) < ($1 >= object.firstGlobal ? 0 : 1, $1)
     }
+    LinkSteps.add(sorted.count)
     var atoms: [Atom] = []
     var end: UInt64 = 0
+    // Where the next symbol behind each begins.
+    var following = [UInt64](repeating: size, count: sorted.count)
+    for position in sorted.indices.dropLast().reversed() {
+      let next = object.symbols[sorted[position + 1]].st_value
+      following[position] =
+        next > object.symbols[sorted[position]].st_value ? next : following[position + 1]
+    }
     for (position, index) in sorted.enumerated() {
       let symbol = object.symbols[index]
       if symbol.st_value < end || (symbol.st_size == 0 && symbol.st_value == end && end == size) {
@@ -39,10 +47,7 @@ package struct DataMap: Sendable {
       var extent = symbol.st_size
       if extent == 0 {
         // An assembler's label: up to the next symbol.
-        let next =
-          sorted[(position + 1)...].lazy.map { object.symbols[$0].st_value }
-          .first { $0 > symbol.st_value } ?? size
-        extent = next - symbol.st_value
+        extent = following[position] - symbol.st_value
       }
       if symbol.st_value > end {
         atoms.append(Atom(offset: end, size: symbol.st_value - end, symbol: nil))
@@ -71,20 +76,38 @@ package struct DataMap: Sendable {
 
 /// The symbols of an object, by the section they are defined in.
 package struct SymbolsBySection: Sendable {
-  private var lists: [Int: [Int]] = [:]
+  // One list after the other; a section's begins where `starts` says.
+  private var starts: [Int] = []
+  private var list: [Int] = []
 
   private init() {}
   package static let none = SymbolsBySection()
 
   package init(_ object: ObjectFile) {
+    LinkSteps.add(object.symbols.count + object.sections.count)
+    var homes = [Int](repeating: 0, count: object.symbols.count)
+    starts = [Int](repeating: 0, count: object.sections.count + 1)
     for index in 0..<object.symbols.count {
       let symbol = object.symbols[index]
       guard symbol.type != UInt8(STT_SECTION), symbol.type != UInt8(STT_FILE),
         case .section(let section) = object.place(ofSymbol: index), section != 0
       else { continue }
-      lists[section, default: []].append(index)
+      homes[index] = section
+      starts[section] += 1
+    }
+    var end = 0
+    for section in starts.indices {
+      end += starts[section]
+      starts[section] = end
+    }
+    list = [Int](repeating: 0, count: end)
+    for index in homes.indices.reversed() where homes[index] != 0 {
+      starts[homes[index]] -= 1
+      list[starts[homes[index]]] = index
     }
   }
 
-  package subscript(section: Int) -> [Int] { lists[section] ?? [] }
+  package subscript(section: Int) -> [Int] {
+    section + 1 < starts.count ? Array(list[starts[section]..<starts[section + 1]]) : []
+  }
 }

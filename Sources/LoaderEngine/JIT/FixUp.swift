@@ -12,15 +12,17 @@ extension LinkedSet {
     let rows = RowTable()
     for (index, linked) in objects.enumerated() {
       copyContents(linked)
+      LinkSteps.add(linked.roles.count + linked.object.relocationSections.count)
+      let references = SectionReferences(linked)
       for section in linked.object.relocationSections {
         let target = Int(linked.object.sections[section].info)
         guard linked.object.sections[target].isAllocated, linked.roles[target] != .ignored else {
           continue
         }
-        var fix = FixUp(self, linked, index, target, rows)
+        var fix = FixUp(self, linked, index, target, rows, references)
         try fix.apply(linked.object.relocations(inSection: section))
       }
-      try redirectBareReferences(linked)
+      if !options.bindsDirectly { try redirectBareReferences(linked) }
     }
     try refuseConflicts()
     guard missing.isEmpty else {
@@ -88,10 +90,13 @@ struct FixUp {
   let pieces: PieceTable?
   let code: UnsafeRawPointer
   let rows: RowTable
-  lazy var references = SectionReferences(linked)
+  let isDirect: Bool
+  let relaxes: Bool
+  let references: SectionReferences
 
   init(
-    _ set: LinkedSet, _ linked: LinkedObject, _ index: Int, _ section: Int, _ rows: RowTable
+    _ set: LinkedSet, _ linked: LinkedObject, _ index: Int, _ section: Int, _ rows: RowTable,
+    _ references: SectionReferences
   ) {
     self.set = set
     space = set.space
@@ -99,7 +104,10 @@ struct FixUp {
     targets = set.targets[index]
     self.section = section
     self.rows = rows
+    self.references = references
     role = linked.roles[section]
+    isDirect = set.options.bindsDirectly
+    relaxes = role == .text && set.options.relaxation != .none
     let contents = linked.object.contents(ofSection: section)
     size =
       role == .unwind
@@ -111,6 +119,9 @@ struct FixUp {
   }
 
   mutating func apply(_ relocations: RecordTable<Elf64_Rela>) throws(LinkError) {
+    var applied = 0
+    LinkSteps.add(relocations.count)
+    defer { linked.relocationCount &+= applied }
     for index in 0..<relocations.count {
       let relocation = relocations[index]
       let type = Int(relocation.type)
@@ -148,11 +159,12 @@ struct FixUp {
         at = piece.address &+ (relocation.r_offset &- piece.offset)
       }
       guard let to else { continue }
-      let value = try compute(relocation, formula, at)
-      linked.relocationCount &+= 1
-      guard let value else { continue }
-      if !field.write(value, at: to + Int(relocation.r_offset)) {
-        try refuse(relocation, value)
+      applied &+= 1
+      let spot = to + Int(relocation.r_offset)
+      if formula == .gotEntryRelative, relaxes, try relax(relocation, at: spot, at) { continue }
+      guard let value = try compute(relocation, formula, at) else { continue }
+      if !field.write(value, at: spot) {
+        try reach(relocation, formula, value, at: spot, at)
       }
     }
   }
@@ -204,6 +216,7 @@ struct FixUp {
       && (formula == .branch
         || (formula == .pcRelative && X86_64.isBranch(code, relocation.r_offset)))
     if isCall { return target.body }
+    if isDirect { return target.reference }
     if target.flags.contains(.part) {
       linked.codeEscapes =
         linked.codeEscapes
@@ -225,7 +238,7 @@ struct FixUp {
       return target.body
     }
     let isPiecewise = linked.pieces[aim] != nil
-    let isCode = linked.roles[aim] == .text
+    let isCode = linked.roles[aim] == .text && !isDirect
     guard isPiecewise || isCode else { return target.body }
     if isCode && role == .text && X86_64.isBranch(code, relocation.r_offset) { return target.body }
     if isCode {
@@ -289,57 +302,5 @@ struct FixUp {
   private func sizeOfSymbol(_ symbol: Int, _ target: Target) -> UInt64 {
     let own = linked.object.symbols[symbol].st_size
     return target.id == .none ? own : set.draft[target.id]?.size ?? own
-  }
-
-  // MARK: GOT
-
-  func entry(_ relocation: Elf64_Rela, _ use: GlobalOffsetTable.Use, _ s: UInt64?)
-    throws(LinkError) -> UInt64
-  {
-    let target = targets[relocation.symbol]
-    var id = target.id
-    if s == nil {
-      id = space.names.intern("\u{1}module")
-    } else if id == .none {
-      id = space.localID(
-        unit: linked.unit, name: linked.object.name(ofSymbol: relocation.symbol).string,
-        ordinal: relocation.symbol)
-    }
-    let (entry, isNew) = try space.got.entry(id, use)
-    guard isNew || target.id == .none || use != .address else { return entry.value }
-    switch use {
-    case .address:
-      if isNew {
-        space.got.set(entry, s ?? 0)
-      } else if space.got.value(entry) != s ?? 0 {
-        set.gotChanges.append((entry, s ?? 0))
-      }
-    case .threadOffset:
-      guard !target.flags.contains(.dynamicThreadLocal) else { throw needsStaticBlock(relocation) }
-      space.got.set(entry, s ?? 0)
-    case .moduleOffset where s != nil && target.flags.isSuperset(of: [.host, .threadLocal]):
-      let variable = space.host.findThreadLocal(target.id, space.names[target.id])
-      space.got.set(entry, word: 0, variable?.module ?? 0)
-      space.got.set(entry, word: 1, variable?.offset ?? 0)
-    case .moduleOffset:
-      guard let module = space.threadStorage.module else {
-        throw LinkError(
-          file: linked.object.name,
-          .unsupported(
-            what: "general-dynamic thread-local access",
-            help: "the process's loader does not tell its TLS modules"))
-      }
-      space.got.set(entry, word: 0, module.id)
-      space.got.set(entry, word: 1, s.map(moduleOffset) ?? 0)
-    case .descriptor:
-      guard !target.flags.contains(.dynamicThreadLocal) else { throw needsStaticBlock(relocation) }
-      space.got.set(entry, word: 0, UInt64(UInt(bitPattern: hl_tls_descriptor())))
-      space.got.set(entry, word: 1, s ?? 0)
-    }
-    return entry.value
-  }
-
-  private func moduleOffset(_ s: UInt64) -> UInt64 {
-    s &- space.threadStorage.base &+ (space.threadStorage.module?.offset ?? 0)
   }
 }

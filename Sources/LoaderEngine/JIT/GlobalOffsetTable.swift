@@ -30,7 +30,7 @@ package final class GlobalOffsetTable: @unchecked Sendable {
   package init(_ arena: Arena) {
     self.arena = arena
     words = arena.place(arena.got.start, .data).assumingMemoryBound(to: UInt64.self)
-    _ = hl_populate(UnsafeMutableRawPointer(words), 64 << 10, 1)
+    if !arena.isImaginary { _ = hl_populate(UnsafeMutableRawPointer(words), 64 << 10, 1) }
   }
 
   /// Where the table begins (psABI: `GOT`).
@@ -66,12 +66,23 @@ package final class GlobalOffsetTable: @unchecked Sendable {
     return address(addressEntries[index])
   }
 
+  /// All entries, in the order of their addresses.
+  package var all: [(symbol: SymbolID, use: Use, entry: Address)] {
+    var entries = addressEntries.indices.filter { addressEntries[$0] != 0 }.map {
+      (symbol: SymbolID(UInt32($0)), use: Use.address, entry: address(addressEntries[$0]))
+    }
+    entries += otherEntries.map { ($0.key.symbol, $0.key.use, address($0.value)) }
+    return entries.sorted { $0.entry < $1.entry }
+  }
+
   /// Writes word `word` of an entry.
   package func set(_ entry: Address, word: Int = 0, _ value: UInt64) {
     words[Int((entry &- start) / 8) + word] = value
   }
 
-  package func value(_ entry: Address) -> UInt64 { words[Int((entry &- start) / 8)] }
+  package func value(_ entry: Address, word: Int = 0) -> UInt64 {
+    words[Int((entry &- start) / 8) + word]
+  }
 
   private func address(_ index: UInt32) -> Address { start &+ UInt64(index) * 8 }
 

@@ -23,7 +23,10 @@ package struct InstructionWalker {
   ) -> Range<UInt64>? {
     guard let base = code.baseAddress else { return nil }
     var at = start
+    var decoded = 0
+    defer { LinkSteps.add(decoded) }
     while at <= offset {
+      decoded += 1
       var instruction = ZydisDecodedInstruction()
       let left = code.count - Int(at)
       let status = withUnsafePointer(to: decoder) {

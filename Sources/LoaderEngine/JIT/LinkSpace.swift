@@ -9,7 +9,7 @@ package final class LinkSpace: @unchecked Sendable {
   package let got: GlobalOffsetTable
   package let constants: ConstantPool
   package let host = HostProcess()
-  package let threadStorage = StaticTLS()
+  package let threadStorage: StaticTLS
   package let threadModules = ThreadModules()
   let copies = HostCopies()
   /// Which versions of symbols are the default ones.
@@ -24,7 +24,17 @@ package final class LinkSpace: @unchecked Sendable {
     _ backing: Arena.BackingChoice = .automatic, tag: UInt32 = 0, isLow: Bool = false
   ) throws(LinkError) {
     arena = try Arena(backing, isLow: isLow)
+    threadStorage = StaticTLS()
     slots = try SlotTable(arena, tag: tag)
+    got = GlobalOffsetTable(arena)
+    constants = ConstantPool(arena)
+  }
+
+  /// A space at addresses of its own choice, to look at what a link would be there: nothing in it runs.
+  package init(imaginary layout: ArenaLayout) throws(LinkError) {
+    arena = try Arena(imaginary: layout)
+    threadStorage = StaticTLS(imaginary: ())
+    slots = try SlotTable(arena, tag: 0)
     got = GlobalOffsetTable(arena)
     constants = ConstantPool(arena)
   }
@@ -41,5 +51,19 @@ package final class LinkSpace: @unchecked Sendable {
   /// a name have identities of their own.
   package func localID(unit: UInt32, name: String, ordinal: Int) -> SymbolID {
     names.intern("\(unit)\u{1}\(ordinal)\u{1}" + name)
+  }
+
+  /// The number that stands for the module of all thread-local variables: local dynamic access.
+  package var moduleID: SymbolID { names.intern("\u{1}module") }
+
+  /// What a number stands for: a name, and the unit that it is local to.
+  package func meaning(of id: SymbolID) -> (name: String, unit: UInt32?, ordinal: Int) {
+    let text = names[id].string
+    if text == "\u{1}module" { return ("", nil, 0) }
+    let parts = text.split(separator: "\u{1}", maxSplits: 2, omittingEmptySubsequences: false)
+    guard parts.count == 3, let unit = UInt32(parts[0]), let ordinal = Int(parts[1]) else {
+      return (text, nil, 0)
+    }
+    return (String(parts[2]), unit, ordinal)
   }
 }

@@ -53,6 +53,19 @@ package final class LinkedSet: @unchecked Sendable {
   var missing: [SymbolID: (sites: [LinkError.Site], count: Int)] = [:]
   var unwindRanges: [AddressRange] = []
   var hasCommitted = false
+  /// Symbols whose calls go through a stub because they are out of reach.
+  var farCalls: Set<SymbolID> = []
+  /// With `notesRelaxations`, the instructions that were rewritten.
+  package internal(set) var relaxations: [Relaxed] = []
+
+  /// An instruction that was rewritten.
+  package struct Relaxed: Sendable {
+    package var unit: UInt32
+    package var section: Int
+    /// Of the relocation, in its section.
+    package var offset: UInt64
+    package var change: X86_64.Rewrite
+  }
 
   init(
     _ inputs: [LinkInput], _ table: SymbolTable, _ space: LinkSpace, _ options: LinkOptions

@@ -27,6 +27,9 @@ extension FixUp {
       case .threadOffsetEntry, .generalDynamic, .descriptor:
         return try entry(relocation, formula.use, 0) &+ a &- p
       case .absolute, .threadOffset, .moduleOffset, .size: return a
+      case .gotRelative: return space.got.start.value &+ a &- p
+      case .fromGOT, .branchFromGOT: return a &- space.got.start.value
+      case .branch where isDirect: return a &- p
       case .branch:
         // The code tests its address first; a call that is made all the same is reported.
         return space.slots.stub(try space.slots.slot(of: target.id)).value &+ a &- p
@@ -99,7 +102,9 @@ extension FixUp {
     if target.flags.contains(.host) {
       throw LinkError(
         file: linked.object.name,
-        .outOfReach(site(relocation), symbol: name, address: target.body))
+        .outOfReach(
+          site(relocation), symbol: name, address: target.body,
+          value: Int64(bitPattern: value)))
     }
     throw LinkError(
       file: linked.object.name,
@@ -107,12 +112,21 @@ extension FixUp {
   }
 
   func unsupported(_ relocation: Elf64_Rela) -> LinkError {
-    LinkError(
+    let place =
+      "in section \(linked.object.name(ofSection: section).string) at"
+      + " +0x\(String(relocation.r_offset, radix: 16))"
+    guard let known = X86_64.notation(relocation.type) else {
+      return LinkError(
+        file: linked.object.name,
+        .unsupported(
+          what: "relocation type \(relocation.type) \(place)",
+          help: "no compiler for x86-64 puts it into an object"))
+    }
+    return LinkError(
       file: linked.object.name,
       .unsupported(
-        what:
-          "relocation type \(relocation.type) in \(linked.object.name(ofSection: section).string)",
-        help: "no compiler for x86-64 puts it into an object"))
+        what: "\(known.name) \(place)",
+        help: "it is for the dynamic linker: only shared objects and programs hold it"))
   }
 }
 

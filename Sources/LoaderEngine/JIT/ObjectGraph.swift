@@ -4,6 +4,13 @@ internal import CLoaderSupport
 extension LinkedSet {
   /// gABI, “Symbol Table”: strong beats weak, weak beats COMMON's absence, the first weak one wins.
   func buildGraph() throws(LinkError) {
+    for (name, address) in options.defines {
+      draft.define(
+        space.names.intern(name),
+        Definition(
+          address: address, size: 0, unit: LinkOptions.definesUnit, kind: .absolute,
+          isWeak: false))
+    }
     for linked in objects { numberGlobals(linked) }
     space.versions.settle(objects)
     for (index, linked) in objects.enumerated() {
@@ -23,6 +30,7 @@ extension LinkedSet {
 
   private func numberGlobals(_ linked: LinkedObject) {
     let object = linked.object
+    LinkSteps.add(object.symbols.count)
     linked.globals.reserveCapacity(object.symbols.count - object.firstGlobal)
     for index in object.firstGlobal..<object.symbols.count {
       linked.globals.append(space.id(of: object, index))
@@ -108,7 +116,8 @@ extension LinkedSet {
   }
 
   func name(ofUnit unit: UInt32) -> String {
-    unitIndex[unit].map { objects[$0].object.name } ?? options.unitName(unit)
+    if unit == LinkOptions.definesUnit { return "--define" }
+    return unitIndex[unit].map { objects[$0].object.name } ?? options.unitName(unit)
   }
 }
 

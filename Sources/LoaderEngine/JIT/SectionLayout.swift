@@ -60,6 +60,9 @@ extension LinkedSet {
         switch linked.roles[section] {
         case .constant:
           placed.append((index, section, cursor.take(header.size, header.alignment)))
+        case .mergedStrings where !options.mergesConstants,
+          .mergedConstants where !options.mergesConstants:
+          placed.append((index, section, cursor.take(header.size, header.alignment)))
         case .mergedStrings: try internStrings(linked, section)
         case .mergedConstants: try internRecords(linked, section)
         default: break
@@ -203,7 +206,10 @@ extension LinkedSet {
           let address = linked.address(ofSymbol: index)
         else { continue }
         definition.address = address
-        if definition.kind == .function {
+        // Bound directly, only a function that is chosen when the program starts needs a stub.
+        if definition.kind == .function,
+          !options.bindsDirectly || object.symbols[index].type == UInt8(STT_GNU_IFUNC)
+        {
           definition.slot = try space.slots.slot(of: id).value
         }
         draft.define(id, definition)

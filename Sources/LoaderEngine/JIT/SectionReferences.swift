@@ -3,10 +3,10 @@
 // the distance to the table's start.
 internal import CLoaderSupport
 
-/// Answers for the references of one object.
-struct SectionReferences {
+/// Answers for the references of one object, for all of its sections.
+final class SectionReferences {
   private let linked: LinkedObject
-  private let symbols: SymbolsBySection
+  private lazy var symbols = SymbolsBySection(linked.object)
   private var functions: [Int: [UInt64: Int]] = [:]
   private var starts: [Int: [UInt64]] = [:]
   private var maps: [Int: DataMap] = [:]
@@ -18,11 +18,10 @@ struct SectionReferences {
 
   init(_ linked: LinkedObject) {
     self.linked = linked
-    symbols = SymbolsBySection(linked.object)
   }
 
   /// The function that begins at an offset of a text section.
-  mutating func function(in section: Int, at offset: UInt64) -> Int? {
+  func function(in section: Int, at offset: UInt64) -> Int? {
     if functions[section] == nil {
       var table: [UInt64: Int] = [:]
       for index in symbols[section] where linked.object.symbols[index].isFunction {
@@ -38,7 +37,7 @@ struct SectionReferences {
 
   /// The offset in a text section that a non-branching reference means; nil when it cannot be a
   /// function's address.
-  mutating func codeTarget(
+  func codeTarget(
     _ relocation: Elf64_Rela, _ formula: Formula, from section: Int, isText: Bool
   ) -> UInt64? {
     let a = UInt64(bitPattern: relocation.r_addend)
@@ -55,10 +54,10 @@ struct SectionReferences {
   }
 
   /// How far a reference's addend lies before the offset it means.
-  mutating func bias(
+  func bias(
     _ relocation: Elf64_Rela, _ formula: Formula, from section: Int, role: SectionRole
   ) throws(LinkError) -> UInt64 {
-    guard role == .text, formula != .absolute else { return 0 }
+    guard role == .text, formula == .pcRelative || formula == .branch else { return 0 }
     guard let bytes = linked.object.contents(ofSection: section) else { return 4 }
     let code = UnsafeRawBufferPointer(start: bytes.base, count: bytes.count)
     let function = functionStart(section, relocation.r_offset)
@@ -83,7 +82,7 @@ struct SectionReferences {
   }
 
   /// The start of the function around an offset, or of the section.
-  private mutating func functionStart(_ section: Int, _ offset: UInt64) -> UInt64 {
+  private func functionStart(_ section: Int, _ offset: UInt64) -> UInt64 {
     if starts[section] == nil {
       var found: Set<UInt64> = []
       for index in symbols[section] where linked.object.symbols[index].isFunction {

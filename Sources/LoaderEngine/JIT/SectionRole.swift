@@ -31,6 +31,7 @@ package enum SectionRole: UInt8 {
 
   /// The roles of all sections of an object.
   package static func all(of object: ObjectFile) -> [SectionRole] {
+    LinkSteps.add(object.sections.count)
     var roles = object.sections.indices.map {
       SectionRole.of(object.sections[$0], object.name(ofSection: $0))
     }

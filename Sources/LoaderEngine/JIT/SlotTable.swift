@@ -56,6 +56,11 @@ package final class SlotTable: @unchecked Sendable {
     try extend()
   }
 
+  /// Cells that are set aside for so many slots: whole chunks.
+  static func cells(for slots: UInt64) -> UInt64 {
+    (slots + 1 + UInt64(chunk) - 1) / UInt64(chunk) * UInt64(chunk)
+  }
+
   /// How many slots there are.
   package var count: Int { Int(next) - 1 }
 
@@ -84,6 +89,9 @@ package final class SlotTable: @unchecked Sendable {
     guard index < slotOfSymbol.count, slotOfSymbol[index] != .none else { return nil }
     return slotOfSymbol[index]
   }
+
+  /// All slots.
+  package var all: Range<UInt32> { 1..<next }
 
   package func symbol(of slot: SlotIndex) -> SymbolID { symbolOfSlot[Int(slot.value)] }
 
@@ -149,7 +157,7 @@ package final class SlotTable: @unchecked Sendable {
       start: arena.stubs.start &+ UInt64(first) &* X86_64.cellSize,
       size: UInt64(SlotTable.chunk) * X86_64.cellSize)
     try arena.backing.populate(range, isText: true)
-    let table = Address(UnsafeRawPointer(pointerWord))
+    let table = arena.slotBanks.start
     if first == 0 {
       X86_64.writeIndirectJump(
         at: arena.place(range.start, .text), address: range.start, entry: table &+ 8)

@@ -7,6 +7,7 @@ extension LinkedSet {
     targets.reserveCapacity(objects.count)
     for linked in objects {
       let object = linked.object
+      LinkSteps.add(object.symbols.count)
       var table: [Target] = []
       table.reserveCapacity(object.symbols.count)
       for index in 0..<object.firstGlobal { table.append(try localTarget(linked, index)) }
@@ -68,6 +69,8 @@ extension LinkedSet {
       target.body = definition.address
       target.reference = definition.address
       switch definition.kind {
+      case .function where options.bindsDirectly && definition.slot == 0:
+        target.flags.formUnion([.function, .own])
       case .function:
         target.flags.insert(.function)
         let slot = SlotIndex(definition.slot)

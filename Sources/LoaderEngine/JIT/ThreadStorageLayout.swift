@@ -50,6 +50,17 @@ extension LinkedSet {
       }
     }
     guard !placed.isEmpty else { return }
+    // As a linker's PT_TLS: what has bytes, then what is zero.
+    if space.arena.isImaginary {
+      var cursor = Cursor()
+      for place in placed {
+        _ = cursor.take(
+          objects[place.object].object.sections[place.section].size, alignment(place))
+      }
+      space.threadStorage.reserve(cursor.end, alignment: cursor.alignment)
+      for place in placed { try layOutFixed(place) }
+      return
+    }
     if total > LinkedSet.roomy {
       let fixed = ThreadAccess(self, placed).fixed
       try layOutModule(placed.filter { !fixed.contains($0) })

@@ -60,6 +60,12 @@ package final class AddressWindow: @unchecked Sendable {
       file: "", .system(SystemError("mmap", "an address window below 2 GiB")))
   }
 
+  /// Addresses that are only counted with: nothing is mapped there.
+  package init(imaginary range: AddressRange) {
+    self.range = range
+    mustStay = true
+  }
+
   deinit {
     if mustStay { return }
     munmap(UnsafeMutableRawPointer(bitPattern: UInt(range.start.value)), Int(range.size))

@@ -37,6 +37,10 @@ package final class Arena: @unchecked Sendable {
   package let got: AddressRange
   package let backing: any ArenaBacking
   private var regions: [Region]
+  /// Added to the run-time address of data, gives where the linker writes it.
+  private let dataOffset: Int
+  /// Nothing is mapped at the addresses: this arena is for looking.
+  package let isImaginary: Bool
   /// Text below this address was never handed out before: nothing stale can be in a core's pipeline.
   private var freshText: Address
   /// Text allocations whose space was used before, until they are sealed.
@@ -45,6 +49,8 @@ package final class Arena: @unchecked Sendable {
   /// - Parameter isLow: below 2 GiB.
   package init(_ choice: BackingChoice = .automatic, isLow: Bool = false) throws(LinkError) {
     let mib: UInt64 = 1 << 20
+    isImaginary = false
+    dataOffset = 0
     window =
       isLow ? try AddressWindow(low: 1024 * mib) : try AddressWindow(size: 1024 * mib)
     var next = window.range.start
@@ -76,6 +82,43 @@ package final class Arena: @unchecked Sendable {
     regions = [(text, 1024 << 10), (constants, 512 << 10), (data, 512 << 10)].map {
       Region(
         allocator: RangeAllocator($0.0), populatedEnd: $0.0.start, chunk: UInt64($0.1))
+    }
+    freshText = text.start
+  }
+
+  /// An arena at any address, for a link that is only looked at.
+  ///
+  /// - Throws: `LinkError.noSpace` when it does not fit below 2^64.
+  package init(imaginary layout: ArenaLayout) throws(LinkError) {
+    var next = layout.base.value
+    var isTooLarge = false
+    func take(_ size: UInt64, alignment: UInt64 = 64) -> AddressRange {
+      let start = aligned(next, to: alignment)
+      let (end, overflows) = start.addingReportingOverflow(size)
+      isTooLarge = isTooLarge || overflows || start < next
+      next = end
+      return AddressRange(start: Address(start), size: size)
+    }
+    let text = take(layout.text, alignment: 1)
+    let constants = take(layout.constants, alignment: 1)
+    let data = take(layout.data, alignment: 1)
+    got = take(layout.got)
+    slotBanks = take(layout.slotBanks, alignment: 4096)
+    stubs = take(layout.stubs)
+    guard !isTooLarge else {
+      throw LinkError(
+        file: "",
+        .unsupported(
+          what: "a link at \(layout.base) reaches beyond 2^64", help: "choose a lower address"))
+    }
+    let all = AddressRange(start: layout.base, size: next - layout.base.value)
+    window = AddressWindow(imaginary: all)
+    let imaginary = try ImaginaryBacking(all)
+    backing = imaginary
+    dataOffset = imaginary.writableOffset
+    isImaginary = true
+    regions = [text, constants, data].map {
+      Region(allocator: RangeAllocator($0), populatedEnd: $0.end, chunk: 1)
     }
     freshText = text.start
   }
@@ -135,7 +178,7 @@ package final class Arena: @unchecked Sendable {
   package func place(_ address: Address, _ kind: Kind) -> UnsafeMutableRawPointer {
     let bits = Int(truncatingIfNeeded: address.value)
     let pointer = UnsafeMutableRawPointer(
-      bitPattern: kind == .data ? bits : bits &+ backing.writableOffset)
+      bitPattern: bits &+ (kind == .data ? dataOffset : backing.writableOffset))
     return pointer.unsafelyUnwrapped  // inside the window, which does not begin at zero
   }
 
@@ -148,7 +191,7 @@ package final class Arena: @unchecked Sendable {
   /// What runs at `address`; nil unless all of it lies in the arena.
   package func bytes(at address: Address, count: Int) -> [UInt8]? {
     guard window.range.contains(address), UInt64(count) <= window.range.end &- address,
-      let start = address.pointer
+      let start = isImaginary ? UnsafeRawPointer(place(address, .data)) : address.pointer
     else { return nil }
     return [UInt8](UnsafeRawBufferPointer(start: start, count: count))
   }

@@ -104,6 +104,38 @@ package final class MemfdBacking: ArenaBacking {
   }
 }
 
+/// Memory somewhere, for code that runs nowhere: `hotlink check --base`. Addresses are numbers.
+package final class ImaginaryBacking: ArenaBacking {
+  package let writableOffset: Int
+  package var sealsFreshText: Bool { false }
+  package var mustStay = false
+  package var textGranularity: UInt64 { 1 }
+  private let memory: UnsafeMutableRawPointer
+  private let size: Int
+
+  package init(_ range: AddressRange) throws(LinkError) {
+    // Page offsets are the addresses' own, so that arithmetic on pages holds here as there.
+    let inPage = Int(range.start.value & (pageSize - 1))
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+    guard range.size < 1 << 46 else {
+      throw LinkError(file: "", .noSpace(what: "the bytes of a link", requested: range.size))
+    }
+    size = Int(aligned(range.size, to: pageSize)) + Int(pageSize)
+    guard let got = mmap(nil, size, PROT_READ | PROT_WRITE, flags, -1, 0), got != MAP_FAILED else {
+      throw LinkError(file: "", .system(SystemError("mmap", "the bytes of a link")))
+    }
+    memory = got
+    writableOffset =
+      Int(bitPattern: got) &+ inPage &- Int(truncatingIfNeeded: range.start.value)
+  }
+
+  deinit { munmap(memory, size) }
+
+  package func populate(_ range: AddressRange, isText: Bool) {}
+  package func seal(_ range: AddressRange) {}
+  package func reopen(_ range: AddressRange) {}
+}
+
 /// Anonymous pages: written first, then switched to executable. Text is handed out by whole pages.
 package final class AnonymousBacking: ArenaBacking {
   package var writableOffset: Int { 0 }

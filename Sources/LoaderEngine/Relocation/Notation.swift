@@ -26,12 +26,14 @@ extension Formula {
 }
 
 extension Field {
-  /// The psABI's name for it, with `s` and `u` where the sign of a 32-bit field is told apart.
+  /// The psABI's name for it, with `s` and `u` where the sign is told apart.
   package var notation: String {
     switch self {
     case .none: "none"
-    case .word8, .signed8: "word8"
-    case .word16, .signed16: "word16"
+    case .word8: "word8"
+    case .signed8: "word8 (s)"
+    case .word16: "word16"
+    case .signed16: "word16 (s)"
     case .word32: "word32"
     case .unsigned32: "word32 (u)"
     case .signed32: "word32 (s)"
