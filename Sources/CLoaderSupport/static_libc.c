@@ -8,12 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern int __cxa_atexit(void (*)(void *), void *, void *);
-
-static int exit_handler(void (*function)(void)) {
-  return __cxa_atexit((void (*)(void *))function, NULL, NULL);
-}
-
 // A thread's static TLS lies on its stack: a size that was enough for the program's own variables has to hold our
 // block, too.
 static int set_stack_size(pthread_attr_t *attributes, size_t size) {
@@ -25,11 +19,12 @@ const void *hl_replaced_function(const char *name) {
   if (!strncmp(name, "pthread_", 8) && !strcmp(name, "pthread_attr_setstacksize"))
     return set_stack_size;
   if (!strcmp(name, "__tls_get_addr")) return hl_tls_get_addr_entry();
+  if (!strcmp(name, "__cxa_atexit")) return hl_cxa_atexit_entry();
   return NULL;
 }
 
 const void *hl_static_libc_function(const char *name) {
-  if (!strcmp(name, "atexit")) return exit_handler;
+  if (!strcmp(name, "atexit")) return hl_atexit_entry();
   if (!strcmp(name, "at_quick_exit")) return at_quick_exit;
   if (!strcmp(name, "pthread_atfork")) return pthread_atfork;
   return NULL;

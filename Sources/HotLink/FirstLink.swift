@@ -9,7 +9,9 @@ extension SessionCore {
     do {
       return try linked.prepare(changes)
     } catch {
-      guard !linked.options.isLow, linked.options.layout == nil, error.asksForLowAddresses else { throw error }
+      guard !linked.options.isLow, linked.options.layout == nil, error.asksForLowAddresses else {
+        throw error
+      }
     }
     do {
       linked = try linked.placedLow()

@@ -189,6 +189,16 @@ void hl_call_void(const void *function);
 const void *hl_call_resolver(const void *function);
 // Runs and forgets the handlers registered for a __dso_handle (Itanium C++ ABI: __cxa_finalize).
 void hl_run_exit_handlers(const void *dso);
+// `__cxa_atexit` and `atexit` for linked code, which keep who registered what.
+const void *hl_cxa_atexit_entry(void);
+const void *hl_atexit_entry(void);
+// What was registered, with which argument, and the address from which it was.
+typedef struct {
+  const void *function, *argument, *caller;
+} hl_exit_handler;
+// Runs and forgets the handlers, newest first, that is_owned says yes to. It must not register any.
+void hl_run_handlers_of(int (*is_owned)(void *context, const hl_exit_handler *handler),
+                        void *context);
 // Calls run(context) when the process exits, after the handlers registered later than this.
 int hl_at_exit(void (*run)(void *context), void *context);
 char **hl_environment(void);

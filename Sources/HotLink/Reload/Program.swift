@@ -261,6 +261,8 @@ final class Program: @unchecked Sendable {
     var report = prepared.report
     let table = try prepared.set.commit()
     // GATE: no way back.
+    endRemoved(prepared)
+    let gone = prepared.removedUnits.compactMap(\.version)
     for member in prepared.members {
       for carry in member.plan.carries {
         if let fate = carry.perform(in: space.arena) {
@@ -287,6 +289,7 @@ final class Program: @unchecked Sendable {
     let old = generation
     generation = Generation(number: old.number + 1, table: table, space: space)
     takeOver(prepared)
+    releaseData(of: gone)
     report.swapMicroseconds = clock.microseconds
     report.publishedAt = Stopwatch.now()
     startLibraries(prepared.libraries)

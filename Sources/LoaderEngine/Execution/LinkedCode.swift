@@ -85,6 +85,34 @@ package enum LinkedCode {
   /// Runs and forgets what was registered with `__cxa_atexit` for a `__dso_handle`.
   package static func runExitHandlers(of handle: Address) { hl_run_exit_handlers(handle.pointer) }
 
+  /// Runs and forgets, newest first, the handlers that linked code registered and that belong to something.
+  ///
+  /// - Parameter isOwned: told the function, its argument, and the address from which it was registered.
+  package static func runExitHandlers(
+    where isOwned: (_ function: Address, _ argument: Address, _ caller: Address) -> Bool
+  ) {
+    withoutActuallyEscaping(isOwned) { isOwned in
+      let question = Question(isOwned)
+      hl_run_handlers_of(
+        { context, handler in
+          guard let context, let handler = handler?.pointee else { return 0 }
+          // Sound: `question` lives until the call is over.
+          let question = Unmanaged<Question>.fromOpaque(context).takeUnretainedValue()
+          func address(_ pointer: UnsafeRawPointer?) -> Address {
+            pointer.map { Address($0) } ?? Address(0)
+          }
+          return question.isOwned(
+            address(handler.function), address(handler.argument), address(handler.caller)) ? 1 : 0
+        }, Unmanaged.passUnretained(question).toOpaque())
+      withExtendedLifetime(question) {}
+    }
+  }
+
+  private final class Question {
+    let isOwned: (Address, Address, Address) -> Bool
+    init(_ isOwned: @escaping (Address, Address, Address) -> Bool) { self.isOwned = isOwned }
+  }
+
   /// Has something run at the process's exit, after handlers that are registered later.
   package static func atExit(_ body: @escaping () -> Void) {
     let box = Unmanaged.passRetained(Box(body)).toOpaque()

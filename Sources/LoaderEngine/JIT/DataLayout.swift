@@ -4,11 +4,13 @@ internal import CLoaderSupport
 
 extension LinkedSet {
   func layOutData() throws(LinkError) {
+    // Later ones come and go one by one: each has memory that it can give back.
+    if !options.isPermanent { try layOutSingly() }
     var cursor = Cursor()
     var placed: [(object: Int, section: Int, offset: UInt64)] = []
-    takeState(.data, &cursor, &placed)
+    if options.isPermanent { takeState(.data, &cursor, &placed) }
     let dataEnd = cursor.end
-    takeState(.bss, &cursor, &placed)
+    if options.isPermanent { takeState(.bss, &cursor, &placed) }
     let commons = takeCommons(&cursor)
     let end = cursor.end
     // Every image has a first byte: symbols stand there also when nothing else does.
@@ -21,6 +23,18 @@ extension LinkedSet {
     }
     bounds.data = AddressRange(start: start, size: dataEnd)
     bounds.zeroes = AddressRange(start: start &+ dataEnd, size: end - dataEnd)
+  }
+
+  private func layOutSingly() throws(LinkError) {
+    for (index, linked) in objects.enumerated() {
+      for section in linked.roles.indices
+      where linked.roles[section].isState && isOpen(index, section) {
+        let header = linked.object.sections[section]
+        let memory = try take(
+          .data, header.size, max(header.alignment, 16), grows: header.size > 0)
+        put(index, section, memory, .data)
+      }
+    }
   }
 
   private func takeState(

@@ -53,6 +53,8 @@ package final class HostCopies: @unchecked Sendable {
 extension LinkedSet {
   /// Finds what of the process is referred to by 32 bits and out of reach, and gives it a place here.
   func resolveFarReferences() throws(LinkError) {
+    // What is only looked at is shown as it is.
+    guard !space.arena.isImaginary else { return }
     var functions: Set<SymbolID> = []
     var variables: [SymbolID: Address] = [:]
     for (index, linked) in objects.enumerated() {

@@ -164,6 +164,8 @@ extension LinkedSet {
       target.body = address & ~0xFFFF_FFFF
     }
     target.reference = target.body
+    // One name, but a place for each module: each has an entry of its own.
+    target.id = space.names.intern("\u{1}base\u{1}\(target.body >> 32)")
     return target
   }
 

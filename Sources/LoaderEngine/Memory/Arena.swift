@@ -9,6 +9,12 @@ internal import Glibc
 package struct Allocation: Hashable, Sendable {
   package var range: AddressRange
   package var kind: Arena.Kind
+
+  package init(range: AddressRange, kind: Arena.Kind) {
+    self.range = range
+    self.kind = kind
+  }
+
   package static func == (left: Allocation, right: Allocation) -> Bool {
     left.range == right.range
   }
