@@ -6,7 +6,7 @@
 set -euo pipefail
 
 build_packages=(libelf-dev libdw-dev libzydis-dev libinotifytools0-dev pkg-config gcc g++ make)
-test_packages=(gdb binutils procps lld liblua5.4-dev libsqlite3-dev zlib1g-dev zlib1g libpng16-16
+test_packages=(gdb binutils procps lld valgrind liblua5.4-dev libsqlite3-dev zlib1g-dev zlib1g libpng16-16
   libsqlite3-0 libxml2 libcurl4 libpython3.11 libicu72 libllvm14 libssl3 libgl1 libqt5core5a)
 # Compilers of other languages, and archives that link whole. rustc comes by rustup: its tests say so when it is missing.
 test_all_packages=(gfortran gnat gdc ldc tcc libssl-dev libpng-dev libjpeg62-turbo-dev libzstd-dev libxml2-dev
