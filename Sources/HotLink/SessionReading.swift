@@ -1,4 +1,5 @@
-// What a session's thread does with files that a watcher names: reads them, and notes which units changed with them.
+// What a session's thread does with files that a watcher names: reads them, and notes which units changed
+// with them.
 internal import Glibc
 internal import LoaderEngine
 internal import Synchronization

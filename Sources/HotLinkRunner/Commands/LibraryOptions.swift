@@ -1,4 +1,5 @@
-// `-lNAME` and `-L DIRECTORY`, as linkers have them, for every verb that links.
+// `-lNAME` and `-L DIRECTORY`, as linkers have them, for every verb that links. What only an archive has is
+// linked from it. ld(1), -l.
 import ArgumentParser
 import Glibc
 
