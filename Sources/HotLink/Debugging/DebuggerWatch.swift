@@ -6,8 +6,10 @@ internal import Synchronization
 extension SessionCore {
   /// Five times a second, on the linker's thread.
   func lookForDebugger() {
-    guard linked.debugger.mode != .off else { return }
-    linking.lock()
+    guard linked.debugger.mode != .off, linked.debugger.mode == .on || Debugger.isAttached,
+      linking.tryLock()
+    else { return }
+    // With the lock held, an update of the host would have to wait for the next frame.
     defer { linking.unlock() }
     linked.debugger.look()
     // A word on a stack that only looks like an address is overwritten soon.

@@ -6,7 +6,8 @@ public struct Address: Hashable, Comparable, Sendable, BitwiseCopyable {
 
   @inline(__always) public init(_ value: UInt64) { self.value = value }
 
-  @inline(__always) package init(_ pointer: UnsafeRawPointer) {
+  /// Where a pointer leads.
+  @inline(__always) public init(_ pointer: UnsafeRawPointer) {
     value = UInt64(UInt(bitPattern: pointer))
   }
 

@@ -40,9 +40,6 @@ public struct HostSymbol: Hashable, Sendable {
   public init<Function>(function: Function) {
     self.init(LinkedCode.address(of: function), .function)
   }
-
-  /// Memory of the host.
-  public init(data: UnsafeRawPointer) { self.init(Address(data), .data) }
 }
 
 /// What a context does about a call of a function that nobody has defined yet.

@@ -140,7 +140,7 @@ struct ObjectLinkingTests {
     memory.pointee = 11
     defer { memory.deallocate() }
     try context.define("host_function", HostSymbol(function: double))
-    try context.define("host_data", HostSymbol(data: memory))
+    try context.define("host_data", HostSymbol(Address(UnsafeRawPointer(memory)), .data))
     try context.define("host_number", HostSymbol(Address(1234), .absolute))
     try context.link(
       """

@@ -199,7 +199,7 @@ struct ObjectRemovalTests {
       let context = LinkContext()
       let seen = UnsafeMutablePointer<Int>.allocate(capacity: 1)
       seen.pointee = 0
-      try context.define("seen", HostSymbol(data: seen))
+      try context.define("seen", HostSymbol(Address(UnsafeRawPointer(seen)), .data))
       var options = ObjectOptions()
       options.isStrict = true
       var objects: LinkedObjects? = try context.link(
