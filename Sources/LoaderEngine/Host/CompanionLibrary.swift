@@ -43,7 +43,8 @@ package enum CompanionLibrary {
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
     guard write(descriptor, image, image.count) == image.count else { return nil }
-    return dlopen("/proc/self/fd/\(descriptor)", RTLD_NOW | RTLD_GLOBAL)
+    // By our own number: a debugger opens the name too, and its own descriptor of that number may be a pipe.
+    return dlopen("/proc/\(getpid())/fd/\(descriptor)", RTLD_NOW | RTLD_GLOBAL)
   }
 
   /// The file: one writable segment with everything in it.
