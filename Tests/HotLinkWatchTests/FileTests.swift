@@ -236,7 +236,7 @@ extension Watching {
       #expect(watcher.rest().written.contains(shop.file("plugin.bin")))
     }
 
-    @Test func `From close to delivery waits for nothing`() throws {
+    @Test func `From close to delivery takes well under a millisecond`() throws {
       let watcher = try shop.watch()
       var spans: [UInt64] = []
       for _ in 0..<100 {
@@ -246,11 +246,11 @@ extension Watching {
         let closed = try writer.close()
         spans.append(try watcher.next().moment - closed)
       }
-      // Measured: 70 µs in a release build, 450 to 1,050 µs in a debug build with other tests beside it. What must
-      // not be there is a wait: the shortest one this program knows is 20 ms.
+      // Measured: 70 µs in a release build, 450 µs in a debug build. The lower quartile is looked at,
+      // because other tests run beside this one.
       let quartile = spans.sorted()[spans.count / 4]
       print("close to delivery, lower quartile of \(spans.count): \(quartile / 1000) µs")
-      #expect(quartile < 10_000_000)
+      #expect(quartile < 1_000_000)
     }
   }
 }

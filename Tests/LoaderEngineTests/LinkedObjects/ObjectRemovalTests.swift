@@ -97,7 +97,7 @@ struct ObjectRemovalTests {
     }
   }
 
-  @Test("A symbol keeps removed code callable; names are gone at once")
+  @Test("A symbol keeps a removed variable in memory; names are gone at once")
   func heldSymbol() throws {
     let context = LinkContext()
     var objects: LinkedObjects? = try context.link("long n = 1; long f(void) { return n++; }")
