@@ -98,7 +98,7 @@ final class Watcher: @unchecked Sendable {
 
   /// The next batch; a time-out is a failure.
   func next(
-    within span: Duration = .seconds(10), sourceLocation: SourceLocation = #_sourceLocation
+    within span: Duration = .seconds(60), sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> Received {
     try #require(poll(within: span), "no batch came", sourceLocation: sourceLocation)
   }

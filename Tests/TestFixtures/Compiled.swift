@@ -86,8 +86,11 @@ package enum Compiled {
     try Data((source + "\n").utf8).write(to: input)
     defer { try? FileManager.default.removeItem(at: input) }
     try run([compiler.program] + flags + ["-o", fresh.path, input.path])
-    guard rename(fresh.path, output.path) == 0 else {
-      throw CommandFailure(description: "rename to \(output.path): \(errno)")
+    defer { try? FileManager.default.removeItem(at: fresh) }
+    // The first one made stays: a file in use must not become another, and names of temporary files in debug
+    // data make two compilations differ.
+    guard link(fresh.path, output.path) == 0 || errno == EEXIST else {
+      throw CommandFailure(description: "link to \(output.path): \(errno)")
     }
     return output
   }
