@@ -1,9 +1,10 @@
-// Leads the process's images to another place of a variable: what ld.so does when a program has a COPY relocation,
-// done late. psABI AMD64, table 4.9.
+// Leads the process's images to another place of a variable, or to a function of ours: what ld.so does when a program
+// has a COPY relocation, or a function of that name, done late. psABI AMD64, table 4.9; gABI, "Symbol Resolution".
 #define _GNU_SOURCE
 #include "CLoaderSupport.h"
 #include <dlfcn.h>
 #include <link.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -68,25 +69,83 @@ static void visit_table(const struct dl_phdr_info *image, const ElfW(Rela) *tabl
   }
 }
 
-static int visit_image(struct dl_phdr_info *image, size_t size, void *context) {
-  (void)size;
+struct tables {
+  uintptr_t relocations, calls, symbols, strings, hash;
+  size_t relocations_size, calls_size;
+};
+
+// glibc has made these addresses absolute; in the vDSO they are not: it has none.
+static struct tables tables_of(const struct dl_phdr_info *image) {
+  struct tables tables = {0};
   const ElfW(Dyn) *dynamic = NULL;
   for (int i = 0; i < image->dlpi_phnum; i++)
     if (image->dlpi_phdr[i].p_type == PT_DYNAMIC)
       dynamic = (const ElfW(Dyn) *)(image->dlpi_addr + image->dlpi_phdr[i].p_vaddr);
-  uintptr_t table = 0;
-  size_t table_size = 0;
-  for (; dynamic && dynamic->d_tag != DT_NULL; dynamic++) {
-    if (dynamic->d_tag == DT_RELA) table = dynamic->d_un.d_ptr;
-    if (dynamic->d_tag == DT_RELASZ) table_size = dynamic->d_un.d_val;
-  }
-  // glibc has made the address of it absolute; in the vDSO, which has none, it would not be.
-  if (table > image->dlpi_addr && table_size)
-    visit_table(image, (const ElfW(Rela) *)table, table_size, context);
+  for (; dynamic && dynamic->d_tag != DT_NULL; dynamic++) switch (dynamic->d_tag) {
+      case DT_RELA: tables.relocations = dynamic->d_un.d_ptr; break;
+      case DT_RELASZ: tables.relocations_size = dynamic->d_un.d_val; break;
+      case DT_JMPREL: tables.calls = dynamic->d_un.d_ptr; break;
+      case DT_PLTRELSZ: tables.calls_size = dynamic->d_un.d_val; break;
+      case DT_SYMTAB: tables.symbols = dynamic->d_un.d_ptr; break;
+      case DT_STRTAB: tables.strings = dynamic->d_un.d_ptr; break;
+      case DT_GNU_HASH: tables.hash = dynamic->d_un.d_ptr; break;
+    }
+  if (tables.relocations <= image->dlpi_addr) tables.relocations_size = 0;
+  if (tables.calls <= image->dlpi_addr) tables.calls_size = 0;
+  return tables;
+}
+
+static int visit_image(struct dl_phdr_info *image, size_t size, void *context) {
+  (void)size;
+  struct tables tables = tables_of(image);
+  visit_table(image, (const ElfW(Rela) *)tables.relocations, tables.relocations_size, context);
   return 0;
 }
 
 void hl_redirect_words(const void *original, size_t size, const void *copy) {
   struct move move = {(uintptr_t)original, (uintptr_t)copy, size};
   dl_iterate_phdr(visit_image, &move);
+}
+
+// ---- functions ----
+
+struct interposition {
+  const char *name;
+  uintptr_t function;
+};
+
+static void lead_calls(const struct dl_phdr_info *image, uintptr_t start, size_t size, uint32_t symbol,
+                       uintptr_t function) {
+  const ElfW(Rela) *table = (const ElfW(Rela) *)start;
+  for (size_t i = 0; i < size / sizeof *table; i++) {
+    uint32_t type = (uint32_t)ELF64_R_TYPE(table[i].r_info);
+    if (type != R_X86_64_GLOB_DAT && type != R_X86_64_JUMP_SLOT && type != R_X86_64_64) continue;
+    if (ELF64_R_SYM(table[i].r_info) != symbol) continue;
+    uintptr_t place = image->dlpi_addr + table[i].r_offset;
+    if (place % sizeof(uintptr_t) || !is_writable(image, place)) continue;
+    store(image, place, function);
+  }
+}
+
+static int interpose(struct dl_phdr_info *image, size_t size, void *context) {
+  (void)size;
+  const struct interposition *wanted = context;
+  if (!image->dlpi_name || !image->dlpi_name[0]) return 0;  // the program: our own code
+  struct tables tables = tables_of(image);
+  if (tables.hash <= image->dlpi_addr || tables.symbols <= image->dlpi_addr) return 0;
+  // What an image wants of others stands before what it defines, which the hash table begins with.
+  uint32_t first = ((const uint32_t *)tables.hash)[1];
+  const ElfW(Sym) *symbols = (const ElfW(Sym) *)tables.symbols;
+  for (uint32_t i = 1; i < first; i++) {
+    if (symbols[i].st_shndx != SHN_UNDEF) continue;
+    if (strcmp((const char *)tables.strings + symbols[i].st_name, wanted->name)) continue;
+    lead_calls(image, tables.relocations, tables.relocations_size, i, wanted->function);
+    lead_calls(image, tables.calls, tables.calls_size, i, wanted->function);
+  }
+  return 0;
+}
+
+void hl_interpose(const char *name, const void *function) {
+  struct interposition wanted = {name, (uintptr_t)function};
+  dl_iterate_phdr(interpose, &wanted);
 }

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "live_images.h"
 #include <errno.h>
+#include <limits.h>
 #include <link.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -23,6 +24,13 @@ static hl_live_image *first, *last;
 static hl_live_image **sorted;
 static size_t count, capacity;
 static unsigned long long adds, subs;
+// The program that objects were linked into: its segments, and its PT_TLS.
+static struct {
+  char name[PATH_MAX];
+  Elf64_Phdr headers[5];
+  uint16_t count;
+  uint64_t tls_module;
+} program;
 
 // The child's only thread has another number, so it could not unlock what its parent's thread holds.
 static void before_fork(void) { pthread_mutex_lock(&lock); }
@@ -102,6 +110,7 @@ struct walk {
   int (*visit)(struct dl_phdr_info *, size_t, void *);
   void *context;
   unsigned long long adds, subs;
+  void *program_tls;  // the calling thread's part of the module that the static block is in
 };
 
 // Whoever keeps what it found (the unwinder) looks at these two numbers first: they count ours too.
@@ -109,6 +118,7 @@ static int visit_theirs(struct dl_phdr_info *info, size_t size, void *context) {
   struct walk *walk = context;
   walk->adds = info->dlpi_adds += adds;
   walk->subs = info->dlpi_subs += subs;
+  if (info->dlpi_tls_modid == program.tls_module) walk->program_tls = info->dlpi_tls_data;
   return walk->visit(info, size, walk->context);
 }
 
@@ -118,7 +128,7 @@ static void unlock(void *context) {
 }
 
 int hl_dl_iterate_phdr(int (*visit)(struct dl_phdr_info *, size_t, void *), void *context) {
-  struct walk walk = {visit, context, 0, 0};
+  struct walk walk = {visit, context, 0, 0, NULL};
   int result = dl_iterate_phdr(visit_theirs, &walk);
   if (result) return result;
   pthread_mutex_lock(&lock);
@@ -138,9 +148,50 @@ int hl_dl_iterate_phdr(int (*visit)(struct dl_phdr_info *, size_t, void *), void
     };
     result = visit(&info, sizeof info, context);
   }
+  if (!result && program.count) {
+    struct dl_phdr_info info = {
+        .dlpi_name = program.name,
+        .dlpi_phdr = program.headers,
+        .dlpi_phnum = program.count,
+        .dlpi_adds = walk.adds,
+        .dlpi_subs = walk.subs,
+        .dlpi_tls_modid = program.tls_module,
+        .dlpi_tls_data = walk.program_tls,
+    };
+    result = visit(&info, sizeof info, context);
+  }
   pthread_cleanup_pop(1);
   return result;
 }
+
+void hl_live_program_set(const char *name, const hl_program_segment *segments, size_t segment_count) {
+  uint64_t module = 0, offset = 0;
+  int has_block = hl_static_tls_module(&module, &offset) == 0;
+  pthread_mutex_lock(&lock);
+  strncpy(program.name, name, sizeof program.name - 1);
+  size_t limit = sizeof program.headers / sizeof *program.headers - 1;
+  uint16_t filled = 0;
+  for (size_t i = 0; i < segment_count && i < limit; i++)
+    program.headers[filled++] = (Elf64_Phdr){.p_type = PT_LOAD,
+                                             .p_flags = segments[i].flags,
+                                             .p_vaddr = segments[i].start,
+                                             .p_paddr = segments[i].start,
+                                             .p_filesz = segments[i].size,
+                                             .p_memsz = segments[i].size,
+                                             .p_align = 4096};
+  // The variables of objects lie in a block of the program that links them; so much of its segment is theirs, too.
+  if (has_block)
+    program.headers[filled++] = (Elf64_Phdr){.p_type = PT_TLS,
+                                             .p_flags = PF_R,
+                                             .p_memsz = offset + HL_STATIC_TLS_BYTES,
+                                             .p_align = HL_STATIC_TLS_ALIGNMENT};
+  if (!program.count) adds++;
+  program.tls_module = module;
+  program.count = filled;
+  pthread_mutex_unlock(&lock);
+}
+
+void hl_live_program_show(void) { hl_interpose("dl_iterate_phdr", (const void *)hl_dl_iterate_phdr); }
 
 // ---- the unwinder ----
 

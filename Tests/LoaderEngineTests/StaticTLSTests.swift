@@ -80,6 +80,32 @@ struct StaticTLSTests {
     Issue.record("the same place was never handed out again")
   }
 
+  @Test("Threads that take and give back at once get places of their own")
+  func manyThreads() {
+    let storage = StaticTLS()
+    let owners = Mutex([Int](repeating: 0, count: Int(HL_STATIC_TLS_BYTES)))
+    let clashes = Atomic(0)
+    DispatchQueue.concurrentPerform(iterations: 8) { thread in
+      for round in 0..<2000 {
+        let size = UInt64(1 + (round + thread) % 64)
+        guard let offset = try? storage.allocate(size, alignment: 8) else { continue }
+        let place = Int(offset &- storage.base)
+        func mark(_ value: Int, over old: Int) {
+          owners.withLock { owners in
+            for byte in place..<(place + Int(size)) {
+              if owners[byte] != old { clashes.add(1, ordering: .relaxed) }
+              owners[byte] = value
+            }
+          }
+        }
+        mark(thread + 1, over: 0)
+        mark(0, over: thread + 1)
+        storage.release(offset, size)
+      }
+    }
+    #expect(clashes.load(ordering: .relaxed) == 0)
+  }
+
   @Test("Pieces of one call are all written, and variables in use beside them stay")
   func pieces() throws {
     let worker = Worker()

@@ -257,6 +257,17 @@ typedef struct hl_live_image {
 int hl_live_image_add(hl_live_image *image);
 // When it returns, nobody walks the list over this image any more.
 void hl_live_image_remove(hl_live_image *image);
+// A stretch of memory of the program that objects were linked into.
+typedef struct {
+  uintptr_t start;
+  size_t size;
+  uint32_t flags;  // PF_R, PF_W, PF_X
+} hl_program_segment;
+// Shows that program to dl_iterate_phdr(3) of linked code, as one image that has these segments (at most 4) and the reserved
+// part of the static TLS block. The name is copied. Again: with other segments.
+void hl_live_program_set(const char *name, const hl_program_segment *segments, size_t count);
+// From now on the process's libraries see it too, and our images. Those opened later do not.
+void hl_live_program_show(void);
 // What dladdr(3) tells of a symbol.
 typedef struct {
   const char *symbol;
@@ -290,6 +301,9 @@ const void *hl_replaced_function(const char *name);
 int hl_copyable_size(const void *address, uint64_t *size);
 // Leads every word of the process's images that is bound to the variable, or into it, to the copy.
 void hl_redirect_words(const void *original, size_t size, const void *copy);
+// Leads what the process's libraries call by a name, or hold the address of, to a function of ours: as if the program had one
+// of that name. Libraries that are opened later are not touched.
+void hl_interpose(const char *name, const void *function);
 // The address of one of them by name, or NULL.
 const void *hl_static_libc_function(const char *name);
 

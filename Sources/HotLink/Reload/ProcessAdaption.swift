@@ -1,5 +1,5 @@
-// What a process is given for the program in it, before its first initialiser: its name, its signals, and stacks that
-// code may run on. gcc puts a few instructions there to pass on a function inside a function, and says so in the object
+// What a process is given for the program in it, before its first initialiser: its name, its signals, an entry among the
+// images of the process, and stacks that code may run on. gcc puts a few instructions there to pass on a function inside a function, and says so in the object
 // (`.note.GNU-stack` with SHF_EXECINSTR); ld then makes a program whose stacks may be executed. So do we, and
 // only then. docs/decisions/0023.
 internal import CLoaderSupport
@@ -7,6 +7,10 @@ internal import LoaderEngine
 
 extension Program {
   func adaptProcess(to prepared: PreparedReload) {
+    if options.isWholeProcess {
+      ProgramImage.set(space.arena, named: options.arguments.first ?? "hotlink")
+      if generation.number == 1 { ProgramImage.show() }
+    }
     if options.isWholeProcess, generation.number == 1 {
       LinkedCode.setSwiftArguments(arguments, options.arguments)
       LinkedCode.nameProgram(options.arguments.first ?? "hotlink")

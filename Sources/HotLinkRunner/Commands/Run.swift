@@ -47,6 +47,7 @@ struct Run: ParsableCommand {
   mutating func validate() throws { files = FileRuns.unfolded(files) }
 
   func run() throws {
+    ThreadStorageRoom.make(for: libraries.opened)
     let reporter = Reporter(json: json)
     var options = Session.Options()
     options.isStrict = strict

@@ -4,12 +4,13 @@ internal import CLoaderSupport
 internal import Glibc
 internal import Synchronization
 
-/// The reserved block and what is handed out of it. Its owner serialises.
+/// The reserved block and what is handed out of it. Loads and unloads on several threads take from it and give back; an
+/// imaginary one's owner serialises.
 package final class StaticTLS: @unchecked Sendable {
   // One block for the process, whoever links into it.
   private static let allocator = Mutex(
     RangeAllocator(AddressRange(start: Address(64), size: UInt64(HL_STATIC_TLS_BYTES) - 64)))
-  private var held: [AddressRange] = []
+  private let held = Mutex<[AddressRange]>([])
   /// Linked code outlives this: what it has stays its own.
   package var mustStay = false
   /// Offset of the block from the thread pointer, modulo 2^64.
@@ -71,19 +72,24 @@ package final class StaticTLS: @unchecked Sendable {
       throw LinkError(
         file: "", .noSpace(what: "static thread-local storage", requested: size))
     }
-    held.append(range)
+    held.withLock { $0.append(range) }
     return base &+ range.start.value
   }
 
   deinit {
     if mustStay { return }
-    StaticTLS.allocator.withLock { allocator in held.forEach { allocator.release($0) } }
+    let rest = held.withLock { $0 }
+    StaticTLS.allocator.withLock { allocator in rest.forEach { allocator.release($0) } }
   }
 
   package func release(_ offset: UInt64, _ size: UInt64) {
     if isImaginary { return }
     let range = AddressRange(start: Address(offset &- base), size: max(size, 1))
-    held.removeAll { $0 == range }
+    held.withLock { held in
+      guard let index = held.lastIndex(of: range) else { return }
+      held.swapAt(index, held.count - 1)
+      held.removeLast()
+    }
     StaticTLS.allocator.withLock { $0.release(range) }
   }
 

@@ -2,6 +2,7 @@
 // copy. Linux: dlsym(3), dlopen(3), dladdr1(3).
 internal import CLoaderSupport
 internal import Glibc
+internal import SystemPackage
 
 /// The libraries of the process as a provider of symbols.
 package final class HostProcess: @unchecked Sendable {
@@ -100,8 +101,7 @@ package final class HostProcess: @unchecked Sendable {
   /// - Throws: `LinkError.unsupported` with what the loader said.
   package func open(library name: String) throws(LinkError) {
     guard !opened.contains(name) else { return }
-    let candidates =
-      name.contains("/") || name.contains(".so") ? [name] : ["lib\(name).so"] + numbered(name)
+    let candidates = HostProcess.candidates(name)
     var message = ""
     for candidate in candidates {
       if let path = HostProcess.path(of: candidate) {
@@ -132,8 +132,23 @@ package final class HostProcess: @unchecked Sendable {
     return all.map { "\($0)/\(library)" }.first { access($0, R_OK) == 0 }
   }
 
+  /// How much thread-local storage a library has that `open` would find, in bytes; 0 when it is not plain.
+  package static func threadStorageSize(ofLibrary name: String) -> UInt64 {
+    for candidate in candidates(name) {
+      guard let path = path(of: candidate), let source = try? ImageSource(opening: FilePath(path)),
+        let headers = try? ImageHeaders(source)
+      else { continue }
+      return headers.threadTemplate?.size ?? 0
+    }
+    return 0
+  }
+
+  private static func candidates(_ name: String) -> [String] {
+    name.contains("/") || name.contains(".so") ? [name] : ["lib\(name).so"] + numbered(name)
+  }
+
   /// `libz.so` exists only with the development package; `libz.so.1` is what programs load.
-  private func numbered(_ name: String) -> [String] {
+  private static func numbered(_ name: String) -> [String] {
     HostProcess.directories.flatMap { directory in
       HostProcess.files(in: directory).filter { $0.hasPrefix("lib\(name).so.") }.map {
         "\(directory)/\($0)"

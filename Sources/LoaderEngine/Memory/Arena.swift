@@ -212,6 +212,13 @@ package final class Arena: @unchecked Sendable {
   /// Bytes handed out of each kind.
   package func used(_ kind: Kind) -> UInt64 { regions[kind.rawValue].allocator.used }
 
+  /// Where memory of a kind has been handed out or made ready so far.
+  package func extent(_ kind: Kind) -> AddressRange {
+    let region = regions[kind.rawValue]
+    let start = region.allocator.region.start
+    return AddressRange(start: start, size: region.populatedEnd &- start)
+  }
+
   private func populate(_ kind: Kind, upTo range: AddressRange) throws(LinkError) {
     let region = regions[kind.rawValue]
     let wanted = range.end &- region.populatedEnd

@@ -89,6 +89,72 @@ private let isLong = ProcessInfo.processInfo.environment["HOTLINK_LONG_TESTS"] =
       linked: folder.path("program"), build: "gnat \(flags)"
     ).compare()
   }
+
+  @Test(
+    arguments: DLibrary.allCases.flatMap { library in
+      [["-O0"], ["-O2"], ["-O3", "-g"], ["-O2", "-fPIC"], ["-O2", "-ffunction-sections"]].map {
+        DBuild(library: library, flags: $0)
+      }
+    })
+  func d(_ build: DBuild) throws {
+    let program = try #require(SourceProgram.all("d").first)
+    let folder = try TemporaryFolder()
+    let object = folder.path("program.o")
+    let compile = build.library.compile(build.flags, to: object) + program.files
+    try Tool.output(compile[0], Array(compile[1...]), timeout: 300)
+    let link = build.library.link(object, to: folder.path("program"))
+    try Tool.output(link[0], Array(link[1...]), timeout: 300)
+    let output = try LinkedTwice(
+      program: program, objects: [object], options: try build.library.options(),
+      linked: folder.path("program"), build: build.testDescription
+    ).compare()
+    #expect(output.contains("module ends"))
+  }
+}
+
+struct DBuild: Sendable, CustomTestStringConvertible {
+  var library: DLibrary
+  var flags: [String]
+  var testDescription: String { "\(library) \(flags.joined(separator: " "))" }
+}
+
+/// Which of the D compilers, and where its runtime comes from. It asks the process for the image that it is called
+/// from; gdc's code reaches the thread-local variables of the shared one from the thread pointer, 4.8 KB of them.
+enum DLibrary: CaseIterable, Sendable {
+  case gdcShared, gdcArchives, ldcShared
+
+  func compile(_ flags: [String], to object: String) -> [String] {
+    guard self == .ldcShared else { return ["gdc", "-c"] + flags + ["-o", object] }
+    let known = flags.flatMap { flag -> [String] in
+      switch flag {
+      case "-fPIC": ["--relocation-model=pic"]
+      case "-ffunction-sections": ["--function-sections"]
+      default: [flag]
+      }
+    }
+    return ["ldc2", "-c"] + known + ["--of=" + object]
+  }
+
+  func link(_ object: String, to program: String) -> [String] {
+    switch self {
+    case .gdcShared: ["gdc", object, "-o", program]
+    case .gdcArchives: ["gdc", "-static-libphobos", object, "-o", program]
+    case .ldcShared: ["ldc2", object, "--of=" + program]
+    }
+  }
+
+  func options() throws -> [String] {
+    switch self {
+    case .gdcShared: ["-lgphobos", "-lgdruntime"]
+    case .gdcArchives:
+      try ["libgphobos.a", "libgdruntime.a"].map {
+        try Tool.output("gdc", ["-print-file-name=" + $0])
+          .trimmingCharacters(in: .whitespacesAndNewlines)
+      }
+    case .ldcShared:
+      ["/usr/lib/ldc_rt.dso.o", "-lphobos2-ldc-shared", "-ldruntime-ldc-shared"]
+    }
+  }
 }
 
 /// Where Rust's std comes from.

@@ -45,11 +45,12 @@ struct LinkedTwice {
   }
 
   /// Without what differs from run to run: Rust's runtime names threads by the kernel's numbers, `thread 'main' (1234)
-  /// panicked`; it, when a panic ends in another, and Swift's list the addresses of calls.
+  /// panicked`; it, when a panic ends in another, Swift's and D's list the addresses of calls.
   private static func withoutNumbers(_ text: String) -> String {
     text.replacing(#/' \(\d+\) /#, with: "' (number) ")
       .replacing(#/\n\d+ +\S+ +0x[0-9a-f]{16}.*/#, with: "")
       .replacing(#/\n +(\d+: |at ).*/#, with: "")
+      .replacing(#/\n[^\n]* \[0x[0-9a-f]+\](?=\n|$)/#, with: "")
   }
 }
 
