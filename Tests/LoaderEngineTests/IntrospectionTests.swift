@@ -188,17 +188,31 @@ struct IntrospectionTests {
     "exceptions pass through an image whose unwind table has no end mark",
     arguments: [
       ["-nostartfiles"], ["-nostartfiles", "-fuse-ld=lld"], ["-nostartfiles", "-static-libgcc"],
-    ])
-  func noEndMark(flags: [String]) throws {
+    ], [false, true])
+  func noEndMark(flags: [String], isFar: Bool) throws {
     let library = SharedObject(
       "endless", .gxx, flags: flags,
       """
       extern "C" int thrower(int x) { if (x > 1) throw x; return 0; }
       extern "C" int go(int x) { try { return thrower(x); } catch (int y) { return y * 2; } }
       """)
-    let image = try LinkContext().loadLibrary(FilePath(try library.path()))
+    var options = LinkContext.Options()
+    if isFar { options.mapper = FarMapper() }
+    let image = try LinkContext(options).loadLibrary(FilePath(try library.path()))
     let go: Symbol<@convention(c) (Int32) -> Int32> = try image.symbol("go")
     #expect(go.value(21) == 42)
     #expect(go.value(1) == 0)
+  }
+
+  /// Maps where the kernel would put nothing, so that what it chooses itself is out of reach of 32 bits.
+  private final class FarMapper: Mapper {
+    private static let places = Atomic<UInt64>(0x2000_0000_0000)
+
+    func map(_ request: MappingRequest) throws(LinkError) -> any ImageMapping {
+      var request = request
+      request.fixedAddress = Address(
+        FarMapper.places.add(1 << 32, ordering: .relaxed).oldValue)
+      return try GuardedMapper().map(request)
+    }
   }
 }

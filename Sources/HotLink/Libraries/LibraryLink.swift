@@ -169,6 +169,9 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
     return redirection.address(redirection.meaning(of: virtual, at: place), of: virtual)
   }
 
+  // An array of initialisers may name exported functions: those are called through their stubs.
+  func isCode(_ address: Address) -> Bool { space.arena.stubs.contains(address) }
+
   private func stub(of id: SymbolID) -> UInt64? {
     do { return space.slots.stub(try space.slots.slot(of: id)).value } catch {
       failure = error
@@ -341,4 +344,5 @@ private final class LateBinder: ReferenceBinder, @unchecked Sendable {
   func target(of virtual: UInt64, at place: UInt64, in image: MappedImage) -> UInt64? {
     link?.target(of: virtual, at: place, in: image)
   }
+  func isCode(_ address: Address) -> Bool { link?.isCode(address) ?? false }
 }

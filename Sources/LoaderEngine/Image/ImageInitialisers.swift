@@ -27,7 +27,9 @@ extension MappedImage {
             structure: what, offset: table.address, detail: "leaves the loaded segments"))
       }
       for function in functions(table)
-      where !provider.view.isExecutable(function.value &- provider.bias) {
+      where !provider.view.isExecutable(function.value &- provider.bias)
+        && options.binder?.isCode(function) != true
+      {
         let other =
           HostImages.current().image(at: function) ?? LiveImages.image(at: function)?.provider
         guard other?.isCode(function.value) == true else {

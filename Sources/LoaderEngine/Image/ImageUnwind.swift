@@ -26,11 +26,14 @@ extension MappedImage {
       unwindRegistration = UnwindRegistration(address(start))
       return
     }
-    let copy = NearbyPages(end + 4, near: mapping.range)
-    if let copy, let moved = table.terminated(count: end, at: copy.start), copy.fill(moved) {
-      unwindRegistration = UnwindRegistration(copy.start)
-      unwindCopy = copy
+    guard let copy = NearbyPages(end + 4, near: mapping.range),
+      let moved = table.terminated(count: end, at: copy.start), copy.fill(moved)
+    else {
+      throw LinkError(
+        file: name, .noSpace(what: "an unwind table near its image", requested: UInt64(end + 4)))
     }
+    unwindRegistration = UnwindRegistration(copy.start)
+    unwindCopy = copy
   }
 
   private func refuse(_ at: UInt64, _ detail: String) -> LinkError {
@@ -82,20 +85,44 @@ extension MappedImage {
   }
 }
 
-/// Pages as near to an image as the kernel grants; unmapped when dropped.
+/// Pages that 32-bit displacements lead to from all of an image, and back; unmapped when dropped.
 final class NearbyPages: @unchecked Sendable {
   let start: Address
   private let size: Int
 
+  /// nil when all address space in reach is taken.
   init?(_ size: Int, near range: AddressRange) {
     let size = (size + 4095) & ~4095
-    guard
-      let got = mmap(
-        UnsafeMutableRawPointer(bitPattern: UInt(range.end.value)), size, PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), got != MAP_FAILED
-    else { return nil }
+    let kind = MAP_PRIVATE | MAP_ANONYMOUS
+    let access = PROT_READ | PROT_WRITE
     self.size = size
-    start = Address(UnsafeRawPointer(got))
+    let reach = (UInt64(1) << 31) &- UInt64(size) &- range.size
+    guard range.size < 1 << 30, size < 1 << 30 else { return nil }
+    func isNear(_ place: UInt64) -> Bool {
+      place < range.start.value
+        ? range.start.value - place < reach : place - range.start.value < reach
+    }
+    // The kernel's own choice is near, unless a process is full of reservations.
+    let hint = UnsafeMutableRawPointer(bitPattern: UInt(range.end.value))
+    if let got = mmap(hint, size, access, kind, -1, 0), got != MAP_FAILED {
+      guard !isNear(UInt64(UInt(bitPattern: got))) else {
+        start = Address(UnsafeRawPointer(got))
+        return
+      }
+      munmap(got, size)
+    }
+    let step: UInt64 = 4 << 20
+    for distance in stride(from: step, to: reach, by: UInt64.Stride(step)) {
+      let (above, below) = (range.end.value &+ distance, range.start.value &- distance)
+      for place in [below & ~0xFFF, above & ~0xFFF] where isNear(place) {
+        guard let at = UnsafeMutableRawPointer(bitPattern: UInt(place)),
+          let got = hl_map_fixed_noreplace(at, size, access, kind, -1, 0), got != MAP_FAILED
+        else { continue }
+        start = Address(UnsafeRawPointer(got))
+        return
+      }
+    }
+    return nil
   }
 
   /// Writes the pages and makes them read-only.

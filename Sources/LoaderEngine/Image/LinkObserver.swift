@@ -78,4 +78,6 @@ package protocol ReferenceBinder: AnyObject, Sendable {
   ///   - virtual: A, a virtual address of the image.
   ///   - place: the virtual address of the word.
   func target(of virtual: UInt64, at place: UInt64, in image: MappedImage) -> UInt64?
+  /// Whether an address that it gave is one to call, though it lies in no image.
+  func isCode(_ address: Address) -> Bool
 }

@@ -68,6 +68,25 @@ import Testing
     #expect(missing.end == .exited(2))
     #expect(missing.stderr.contains("nowhere"))
   }
+
+  @Test func arraysOfASharedObjectNameExportedFunctions() throws {
+    let folder = try TemporaryFolder()
+    let library = try Compiler.gcc.object(
+      """
+      #include <stdio.h>
+      int started;
+      void start(void) { started++; }
+      void finish(void) { printf("finished %d\\n", started); }
+      __attribute__((section(".init_array"), used)) void (*const first)(void) = start;
+      __attribute__((section(".fini_array"), used)) void (*const last)(void) = finish;
+      """, "library", flags: ["-fPIC"], in: folder)
+    let main = try Compiler.gcc.object(
+      "extern int started; int main(void) { return started; }", flags: ["-fPIC"], in: folder)
+    try Tool.output("gcc", ["-shared", library, "-o", folder.path("library.so")])
+    let run = try Tool.hotlink(["run", main, folder.path("library.so")])
+    #expect(run.end == .exited(1), "\(run.stderr)")
+    #expect(run.stdout == "finished 1\n")
+  }
 }
 
 /// swiftc with flags: all files are one module.
