@@ -36,6 +36,8 @@ package final class LinkedSet: @unchecked Sendable {
 
   /// COMDAT groups that objects of this set own, by signature.
   package internal(set) var comdatOwners: [SymbolID: UInt32] = [:]
+  /// Of groups that no other set can refer to.
+  var privateOwners: [SymbolID: UInt32] = [:]
 
   var tiedPieces: [PieceKey: UInt64] = [:]
   var tiedAddresses: [PieceKey: UInt64] = [:]

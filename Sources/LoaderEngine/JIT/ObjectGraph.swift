@@ -12,6 +12,7 @@ extension LinkedSet {
           isWeak: false))
     }
     for linked in objects { numberGlobals(linked) }
+    hideNames()
     space.versions.settle(objects)
     for (index, linked) in objects.enumerated() {
       classify(linked, inputs[index].placements)
@@ -38,14 +39,20 @@ extension LinkedSet {
   }
 
   private func chooseGroups(_ linked: LinkedObject) {
+    let hidden = hiddenSections(of: linked.object)
     for group in linked.object.groups where group.isComdat {
       let signature = space.names.intern(linked.object.signature(of: group))
-      let owner = options.comdatOwner(signature) ?? comdatOwners[signature]
+      let isPrivate = !hidden.isEmpty && group.members.contains(where: hidden.contains)
+      let owner =
+        isPrivate
+        ? privateOwners[signature] : options.comdatOwner(signature) ?? comdatOwners[signature]
       if let owner, owner != linked.unit {
         for member in group.members {
           linked.roles[member] = .ignored
           linked.discarded.insert(member)
         }
+      } else if isPrivate {
+        privateOwners[signature] = linked.unit
       } else {
         comdatOwners[signature] = linked.unit
       }
@@ -100,7 +107,7 @@ extension LinkedSet {
       if kind == .absolute, other.kind == .absolute, own.address == other.address { continue }
       duplicates.append(
         LinkError.Duplicate(
-          symbol: space.names[id].string, first: place(of: id, inUnit: other.unit),
+          symbol: space.meaning(of: id).name, first: place(of: id, inUnit: other.unit),
           second: linked.place(ofSymbol: index)))
     }
   }
