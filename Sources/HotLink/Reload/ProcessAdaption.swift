@@ -8,7 +8,8 @@ internal import LoaderEngine
 extension Program {
   func adaptProcess(to prepared: PreparedReload) {
     if options.isWholeProcess {
-      ProgramImage.set(space.arena, named: options.arguments.first ?? "hotlink")
+      // No file's name: who reads debug data by it would read an object, or an archive, as an image.
+      ProgramImage.set(space.arena, named: "hotlink:" + (options.arguments.first ?? ""))
       if generation.number == 1 { ProgramImage.show() }
     }
     if options.isWholeProcess, generation.number == 1 {

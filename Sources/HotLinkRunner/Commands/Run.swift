@@ -58,7 +58,7 @@ struct Run: ParsableCommand {
     options.wanted = [entry] + stripping.root
     options.relaxation = .all
     options.isWholeProcess = true
-    options.arguments = [files.first ?? "hotlink"] + ProgramTail.arguments
+    options.arguments = [programName] + ProgramTail.arguments
     do {
       let session = try Session(options)
       session.onEvent { reporter.report($0, ifWarning: !json) }
@@ -76,6 +76,14 @@ struct Run: ParsableCommand {
       reporter.failed(error)
     }
     throw ExitCode(RunnerExit.badInput)
+  }
+
+  /// What the program is told that it is called: the first object's name, wherever libraries stand.
+  private var programName: String {
+    let objects = files.filter { file in
+      ![".a", ".rlib"].contains(where: file.hasSuffix) && !file.contains(".so")
+    }
+    return objects.first ?? files.first ?? "hotlink"
   }
 
   /// Calls the entry; a program that has `_start` and no `main` begins where the kernel would begin it.

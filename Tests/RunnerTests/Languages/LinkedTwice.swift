@@ -50,7 +50,7 @@ struct LinkedTwice {
     text.replacing(#/' \(\d+\) /#, with: "' (number) ")
       .replacing(#/\n\d+ +\S+ +0x[0-9a-f]{16}.*/#, with: "")
       .replacing(#/\n +(\d+: |at ).*/#, with: "")
-      .replacing(#/\n[^\n]* \[0x[0-9a-f]+\](?=\n|$)/#, with: "")
+      .replacing(#/\n[^\n]*\[0x[0-9a-f]+\](?=\n|$)/#, with: "")
   }
 }
 
