@@ -3,12 +3,12 @@
 
 SWIFT       ?= swift
 SWIFT_FLAGS ?=
-LINTED      := Package.swift Sources Tests Examples/own-mapper Examples/jit-compiler $(wildcard Benchmarks/Package.swift Benchmarks/Sources)
+LINTED      := Package.swift Sources Tests Examples/own-mapper Examples/jit-compiler $(wildcard Benchmarks/Package.swift Benchmarks/Sources Benchmarks/adapter)
 C_SOURCES    = $(wildcard Sources/CLoaderSupport/*.c)
 EXAMPLE     := Examples/hot-plugin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-test-all build demo run test test-all sweep archives lint format bench bench-json clean
+.PHONY: help setup setup-test setup-test-all build demo run test test-all sweep archives lint format bench bench-json adapter clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -62,6 +62,10 @@ bench: setup  ## benchmarks against peers, for people
 bench-json: setup  ## the same, one JSON object a line
 	@cd Benchmarks && $(SWIFT) run -c release bench --json
 
+adapter: setup  ## libhotlink_loader.so, LoaderEngine for C, and its test: Benchmarks/.build/adapter
+	SWIFT=$(SWIFT) Benchmarks/adapter/build.sh
+	Benchmarks/adapter/test/test.sh Benchmarks/.build/adapter/libhotlink_loader.so
+
 clean:  ## remove what builds leave behind
-	rm -rf .build Benchmarks/.build
+	rm -rf .build Benchmarks/.build Benchmarks/adapter/.build
 	$(MAKE) -C $(EXAMPLE) clean

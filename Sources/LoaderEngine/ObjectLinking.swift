@@ -71,9 +71,9 @@ extension ObjectNamespace {
   ) throws(LinkError) -> (set: ObjectSet, generation: Int) {
     try lock.withLock { () throws(LinkError) in
       forgetRetained()
-      var base = SymbolTable.Draft(from: table)
+      let base = SymbolTable.Draft(from: table)
       var changes: [SlotTable.Change] = []
-      if let old { withdraw(old, from: &base, &changes) }
+      if let old { withdraw(old, from: base, &changes) }
       var inputs = sources.map { LinkInput(object: $0.object, unit: numbers.take()) }
       let units = inputs.map(\.unit)
       var isLinked = false
@@ -90,7 +90,7 @@ extension ObjectNamespace {
       let groups = promoted.groups + options.images.compactMap(\.group)
       let scopes = [promoted.scope] + options.images.compactMap { $0.group?.localScope }
       var borrowed: [SymbolID] = []
-      try define(sources, in: &base, from: scopes, options.resolver, &borrowed)
+      try define(sources, in: base, from: scopes, options.resolver, &borrowed)
       let set = try ObjectLinker.link(
         inputs, against: base.table, in: space, options: linkOptions(options, inputs))
       let memory = ObjectMemory(set, units, numbers, lock)
@@ -99,7 +99,7 @@ extension ObjectNamespace {
         memory, dependencies(of: set, units), borrowed.isEmpty ? [] : groups)
       let committed = try set.commit()
       // GATE: no way back.
-      var draft = SymbolTable.Draft(from: committed)
+      let draft = SymbolTable.Draft(from: committed)
       for id in borrowed { draft.remove(id) }
       table = draft.table
       for change in set.gotChanges { space.got.set(change.entry, change.value) }

@@ -45,6 +45,53 @@ struct LookupTests {
     }
   }
 
+  @Test("A short string is its bytes, without being written anywhere", arguments: 0...15)
+  func short(_ count: Int) throws {
+    var random = SystemRandomNumberGenerator()
+    for _ in 0..<50 {
+      // Of one byte each, then of as many as UTF-8 has.
+      for limit in [0x7F, 0x7FF, 0xFFFF] {
+        let string = Self.string(of: count, below: limit, &random)
+        let bytes = Array(string.utf8)
+        let name = try #require(ShortName(string), "\(bytes)")
+        let expected = bytes.reduce(5381 as UInt32) { $0 &* 33 &+ UInt32($1) }
+        #expect(name.count == count && name.hash == expected, "\(bytes)")
+        #expect(Self.isAt(name, bytes + [0]))
+        #expect(Self.isAt(name, bytes + [0] + Self.bytes(20, &random)), "\(bytes)")
+        #expect(!Self.isAt(name, bytes) && !Self.isAt(name, bytes + [1]))
+        #expect(!Self.isAt(name, bytes + [1] + Self.bytes(20, &random)), "\(bytes)")
+        for index in bytes.indices {
+          var other = bytes + [0] + Self.bytes(20, &random)
+          other[index] ^= UInt8(1 << Int.random(in: 0..<8, using: &random))
+          #expect(!Self.isAt(name, other), "\(bytes), byte \(index)")
+          #expect(!Self.isAt(name, Array(other[..<(count + 1)])), "\(bytes), byte \(index)")
+        }
+      }
+    }
+    #expect(ShortName(String(repeating: "a", count: 16)) == nil)
+  }
+
+  /// A string of a size in UTF-8.
+  private static func string(
+    of count: Int, below limit: Int, _ random: inout SystemRandomNumberGenerator
+  ) -> String {
+    while true {
+      var text = ""
+      while text.utf8.count < count {
+        if let scalar = UnicodeScalar(Int.random(in: 1...limit, using: &random)) {
+          text.unicodeScalars.append(scalar)
+        }
+      }
+      if text.utf8.count == count { return text }
+    }
+  }
+
+  private static func isAt(_ name: ShortName, _ bytes: [UInt8]) -> Bool {
+    bytes.withUnsafeBytes { bytes in
+      bytes.baseAddress.map { name.isAt($0, room: UInt64(bytes.count)) } ?? false
+    }
+  }
+
   @Test("Every name of the process is found where asking one library after the other finds it")
   func process() {
     let scope = HostImages.current().global

@@ -69,10 +69,10 @@ struct SymbolTableTests {
 
   @Test("A table stays as it is, whatever its successors become")
   func immutability() {
-    var first = SymbolTable.Draft(from: .empty)
+    let first = SymbolTable.Draft(from: .empty)
     for index in 0..<1000 { first.define(SymbolID(UInt32(index)), Self.definition(UInt64(index))) }
     let old = first.table
-    var next = SymbolTable.Draft(from: old)
+    let next = SymbolTable.Draft(from: old)
     next.define(SymbolID(3), Self.definition(999))
     next.remove(SymbolID(700))
     next.define(SymbolID(5000), Self.definition(1))
@@ -89,11 +89,11 @@ struct SymbolTableTests {
 
   @Test("A draft that is dropped leaves the table alone")
   func droppedDraft() {
-    var first = SymbolTable.Draft(from: .empty)
+    let first = SymbolTable.Draft(from: .empty)
     first.define(SymbolID(1), Self.definition(1))
     let table = first.table
     do {
-      var draft = SymbolTable.Draft(from: table)
+      let draft = SymbolTable.Draft(from: table)
       draft.define(SymbolID(1), Self.definition(2))
       #expect(draft[SymbolID(1)]?.address == 2)
     }
@@ -102,17 +102,17 @@ struct SymbolTableTests {
 
   @Test("Cost follows the change: a draft of a large table that changes one symbol is quick")
   func sharing() {
-    var first = SymbolTable.Draft(from: .empty)
+    let first = SymbolTable.Draft(from: .empty)
     for index in 0..<200_000 { first.define(SymbolID(UInt32(index)), Self.definition(1)) }
     var table = first.table
     let clock = ContinuousClock()
     let copy = clock.measure {
-      var full = SymbolTable.Draft(from: .empty)
+      let full = SymbolTable.Draft(from: .empty)
       table.forEach { full.define($0, $1) }
     }
     let change = clock.measure {
       for round in 0..<20 {
-        var draft = SymbolTable.Draft(from: table)
+        let draft = SymbolTable.Draft(from: table)
         draft.define(SymbolID(UInt32(round * 1000)), Self.definition(2))
         table = draft.table
       }
@@ -123,7 +123,7 @@ struct SymbolTableTests {
 
   @Test("Counting follows definitions, redefinitions and removals")
   func counting() {
-    var draft = SymbolTable.Draft(from: .empty)
+    let draft = SymbolTable.Draft(from: .empty)
     draft.remove(SymbolID(9))
     draft.define(SymbolID(1), Self.definition(1))
     draft.define(SymbolID(1), Self.definition(2))

@@ -20,6 +20,9 @@ struct BenchCommand: ParsableCommand {
   var child: ColdStart?
 
   @Option(help: .hidden)
+  var units = WholeSet.count
+
+  @Option(help: .hidden)
   var side: Side?
 
   func validate() throws {
@@ -27,7 +30,7 @@ struct BenchCommand: ParsableCommand {
   }
 
   func run() throws {
-    if let child { return print(try child.measure()) }
+    if let child { return print(try child.measure(units)) }
     let runner = Runner(only: only, rounds: rounds, printsJSON: json, side: side)
     let fixtures = try Fixtures.inPackage()
     try Loading.measure(runner, fixtures)
@@ -37,6 +40,7 @@ struct BenchCommand: ParsableCommand {
     try Calls.measure(runner, fixtures)
     try ManyUnits.measure(runner, fixtures)
     try LargeObjects.measure(runner, fixtures)
+    try FirstThrow.measure(runner, fixtures)
     try runner.finish()
   }
 }

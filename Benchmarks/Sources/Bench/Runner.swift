@@ -10,9 +10,17 @@ struct Figure {
   var id: String
   var peer: String
   var rounds: Int
-  /// Nanoseconds of one measurement.
+  var unit = Unit.nanoseconds
+  /// One measurement, in that unit.
   var measureOurs: () throws -> Double
   var measurePeer: () throws -> Double
+}
+
+/// What a figure counts. In JSON it is part of the keys.
+enum Unit: String {
+  case nanoseconds = "ns"
+  case bytes
+  case count
 }
 
 struct Row {
@@ -22,14 +30,23 @@ struct Row {
   var peerTime: Double
   var ratio: Double
   var rounds: Int
+  var unit: Unit
 
   var json: String {
-    "{\"id\":\"\(id)\",\"ours_ns\":\(decimal(ours, 3)),\"peer\":\"\(peer)\","
-      + "\"peer_ns\":\(decimal(peerTime, 3)),\"ratio\":\(decimal(ratio, 4)),\"rounds\":\(rounds)}"
+    "{\"id\":\"\(id)\",\"ours_\(unit.rawValue)\":\(decimal(ours, 3)),\"peer\":\"\(peer)\","
+      + "\"peer_\(unit.rawValue)\":\(decimal(peerTime, 3)),\"ratio\":\(decimal(ratio, 4)),\"rounds\":\(rounds)}"
   }
 
   var cells: [String] {
-    [id, duration(ours), peer, duration(peerTime), decimal(ratio, 3), "\(rounds)"]
+    [id, amount(ours), peer, amount(peerTime), decimal(ratio, 3), "\(rounds)"]
+  }
+
+  private func amount(_ value: Double) -> String {
+    switch unit {
+    case .nanoseconds: duration(value)
+    case .bytes: decimal(value / 1_048_576, 1) + " MiB"
+    case .count: decimal(value, 0)
+    }
   }
 
   private func duration(_ nanoseconds: Double) -> String {
@@ -93,7 +110,7 @@ final class Runner {
     }
     let row = Row(
       id: figure.id, ours: median(ours), peer: figure.peer, peerTime: median(peers),
-      ratio: median(zip(ours, peers).map { $0 / $1 }), rounds: count)
+      ratio: median(zip(ours, peers).map { $0 / $1 }), rounds: count, unit: figure.unit)
     rows.append(row)
     if printsJSON {
       print(row.json)
@@ -128,6 +145,7 @@ func median(_ values: [Double]) -> Double {
 func decimal(_ value: Double, _ digits: Int) -> String {
   guard value.isFinite else { return "null" }
   var scale = 1.0
+  if digits == 0 { return String(Int(value.rounded())) }
   for _ in 0..<digits { scale *= 10 }
   let scaled = Int((abs(value) * scale).rounded())
   let fraction = String(scaled % Int(scale))

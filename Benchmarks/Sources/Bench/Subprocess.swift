@@ -5,14 +5,16 @@ enum Subprocess {
   /// Starts a program by its path; its output goes where ours goes.
   ///
   /// Linux: posix_spawn.
-  static func start(_ program: String, _ arguments: [String], output: Int32? = nil) throws -> pid_t
-  {
+  static func start(
+    _ program: String, _ arguments: [String], input: Int32? = nil, output: Int32? = nil
+  ) throws -> pid_t {
     var strings = ([program] + arguments).map { strdup($0) }
     defer { for string in strings { free(string) } }
     strings.append(nil)
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
+    if let input { posix_spawn_file_actions_adddup2(&actions, input, 0) }
     if let output { posix_spawn_file_actions_adddup2(&actions, output, 1) }
     var child: pid_t = 0
     let code = posix_spawn(&child, program, &actions, nil, strings, environ)

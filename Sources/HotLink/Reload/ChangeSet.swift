@@ -63,7 +63,7 @@ struct ChangeSet {
 
   /// The old table without the symbols of units that are linked anew or gone.
   func tableWithoutChangedUnits(_ table: SymbolTable, _ space: LinkSpace) -> SymbolTable {
-    var draft = SymbolTable.Draft(from: table)
+    let draft = SymbolTable.Draft(from: table)
     for unit in linked.map(\.unit) + removedUnits {
       guard let version = unit.version else { continue }
       for id in version.linked.globals where draft[id]?.unit == unit.id { draft.remove(id) }

@@ -52,7 +52,7 @@ extension Program {
     throws(LinkError) -> SymbolTable
   {
     guard !links.isEmpty || units.contains(where: { $0.library != nil }) else { return table }
-    var draft = SymbolTable.Draft(from: table)
+    let draft = SymbolTable.Draft(from: table)
     let gone = links.map(\.unit) + removed
     for unit in gone {
       for export in unit.library?.exports ?? [] where draft[export.id]?.unit == unit.id {

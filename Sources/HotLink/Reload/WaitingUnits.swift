@@ -7,9 +7,9 @@ extension Program {
   func setAside(
     _ inputs: inout ChangeSet, _ waiting: inout LazyUnits, _ table: inout SymbolTable
   ) throws(LinkError) {
-    var draft = SymbolTable.Draft(from: table)
+    let draft = SymbolTable.Draft(from: table)
     for (unit, object) in inputs.setAside(where: LazyUnits.canWait) {
-      try waiting.add(unit, object, to: &draft, space, name: name(ofUnit:))
+      try waiting.add(unit, object, to: draft, space, name: name(ofUnit:))
     }
     table = draft.table
   }

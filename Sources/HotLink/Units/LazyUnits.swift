@@ -35,7 +35,7 @@ struct LazyUnits {
   ///
   /// - Throws: `LinkError.duplicate`.
   mutating func add(
-    _ unit: Unit, _ object: ObjectFile, to draft: inout SymbolTable.Draft, _ space: LinkSpace,
+    _ unit: Unit, _ object: ObjectFile, to draft: borrowing SymbolTable.Draft, _ space: LinkSpace,
     name: (UInt32) -> String
   ) throws(LinkError) {
     for index in object.firstGlobal..<object.symbols.count {

@@ -4,7 +4,7 @@ internal import CLoaderSupport
 extension ObjectNamespace {
   /// Names that the objects want and only an image of the context, or the caller's resolver, has.
   func define(
-    _ sources: [ObjectSource], in draft: inout SymbolTable.Draft, from scopes: [Scope],
+    _ sources: [ObjectSource], in draft: borrowing SymbolTable.Draft, from scopes: [Scope],
     _ resolver: (@Sendable (String) -> HostSymbol?)?, _ borrowed: inout [SymbolID]
   ) throws(LinkError) {
     let scopes = scopes.filter { !$0.providers.isEmpty }

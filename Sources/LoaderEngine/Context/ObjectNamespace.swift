@@ -100,7 +100,7 @@ final class ObjectNamespace: @unchecked Sendable {
 
   /// Takes the names of a set out of a table; its functions lead to the next definition, or nowhere.
   func withdraw(
-    _ set: ObjectSet, from draft: inout SymbolTable.Draft, _ changes: inout [SlotTable.Change]
+    _ set: ObjectSet, from draft: borrowing SymbolTable.Draft, _ changes: inout [SlotTable.Change]
   ) {
     let staysCallable = set.owesDestructors
     for linked in set.set.objects {
@@ -125,7 +125,7 @@ final class ObjectNamespace: @unchecked Sendable {
 
   func forgetRetained() {
     guard !retained.isEmpty else { return }
-    var draft = SymbolTable.Draft(from: table)
+    let draft = SymbolTable.Draft(from: table)
     retained.removeAll { id in
       guard let unit = draft[id]?.unit, owners[unit]?.set == nil else { return draft[id] == nil }
       draft.remove(id)
@@ -144,9 +144,9 @@ final class ObjectNamespace: @unchecked Sendable {
     set.finish(arguments)
     return lock.withLock {
       guard let index = sets.firstIndex(where: { $0 === set }) else { return false }
-      var draft = SymbolTable.Draft(from: table)
+      let draft = SymbolTable.Draft(from: table)
       var changes: [SlotTable.Change] = []
-      withdraw(set, from: &draft, &changes)
+      withdraw(set, from: draft, &changes)
       table = draft.table
       space.slots.publish(changes)
       sets.remove(at: index)
@@ -205,7 +205,7 @@ final class ObjectNamespace: @unchecked Sendable {
             second: LinkError.Place(file: "the host")))
         throw LinkError(file: name, .conflicts(conflict))
       }
-      var draft = SymbolTable.Draft(from: table)
+      let draft = SymbolTable.Draft(from: table)
       draft.define(id, try definition(of: id, symbol, ObjectNamespace.hostUnit))
       table = draft.table
     }

@@ -6,7 +6,7 @@ internal import CLoaderSupport
 struct DebugRelocation {
   let units: [DebugUnit]
   let sections: DebugSections
-  private let rows = RowTable()
+  private let rows = RowTable.shared
   /// Relocations that name no symbol, leave their section, or make no sense in debug data.
   private(set) var skipped = 0
 

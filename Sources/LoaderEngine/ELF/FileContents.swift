@@ -9,21 +9,31 @@ public final class FileContents: @unchecked Sendable {
   package let base: UnsafeRawPointer
   /// Size in bytes.
   public let count: Int
+  /// Whose elements the bytes are; nil: they are our own.
+  private let array: [UInt8]?
 
   private init(adopting base: UnsafeMutableRawPointer, count: Int) {
     self.base = UnsafeRawPointer(base)
     self.count = count
+    array = nil
   }
 
-  deinit { free(UnsafeMutableRawPointer(mutating: base)) }
+  deinit {
+    if array == nil { free(UnsafeMutableRawPointer(mutating: base)) }
+  }
 
-  /// Copies the bytes.
-  public convenience init(_ bytes: [UInt8]) {
-    let storage = FileContents.allocate(bytes.count)
-    bytes.withUnsafeBytes { source in
-      if let from = source.baseAddress { storage.copyMemory(from: from, byteCount: source.count) }
+  /// Shares the bytes with the array; nothing is copied.
+  public init(_ bytes: [UInt8]) {
+    count = bytes.count
+    // Sound: an array's elements stay where they are as long as it is held, and whoever writes to an array that
+    // is held elsewhere writes to a copy.
+    if let base = bytes.withUnsafeBytes({ $0.baseAddress }), !bytes.isEmpty {
+      self.base = base
+      array = bytes
+    } else {
+      base = UnsafeRawPointer(FileContents.allocate(0))
+      array = nil
     }
-    self.init(adopting: storage, count: bytes.count)
   }
 
   /// Reads a whole file (Linux: `open`, `fstat`, `read`).

@@ -21,6 +21,10 @@ struct UnwindTable {
   /// Fields that count from their own place, when asked for: whoever copies the table moves them.
   private(set) var relativeFields: [(offset: Int, encoding: UInt8)] = []
   private var notesFields = false
+  /// Whether every record's code was linked and begins behind that of the one before.
+  private(set) var isInOrder = true
+  /// Where in the text.
+  private var latestBegin: UInt64 = 0
 
   /// How the FDEs of a CIE are written.
   private struct CommonEntry {
@@ -78,30 +82,39 @@ struct UnwindTable {
   /// 2 ns a record instead of 8 (J2.relative).
   ///
   /// - Returns: where the first other record begins.
-  private func passOrdinary(_ start: Int, upTo end: Int?) throws(Defect) -> Int {
-    guard latest.address == 0x1B, !notesFields, latestOffset >= 0, let base = bytes.baseAddress
+  private mutating func passOrdinary(_ start: Int, upTo end: Int?) throws(Defect) -> Int {
+    guard latest.address == 0x1B, !notesFields, latestOffset >= 0, latestOffset < start,
+      bytes.count < Int(UInt32.max), let base = bytes.baseAddress
     else {
       return start
     }
+    let count = UInt64(bytes.count)
+    // To an offset of the table: what lies there, counted from where the code begins.
+    let delta = self.start &- text.start.value &+ 8
     var at = start
-    let last = bytes.count - 16
-    while at <= last, at != end {
-      let length = (base + at).loadUnaligned(as: UInt32.self)
-      let id = (base + at + 4).loadUnaligned(as: UInt32.self)
-      guard length >= 12, length != 0xFFFF_FFFF, Int(length) <= bytes.count - at - 4, id != 0,
-        at + 4 - Int(id) == latestOffset
+    while at <= bytes.count - 16, at != end {
+      let head = (base + at).loadUnaligned(as: UInt64.self)
+      let size = head & 0xFFFF_FFFF
+      let next = UInt64(truncatingIfNeeded: at &+ 4) &+ size
+      guard size >= 12, next <= count,
+        head &>> 32 == UInt64(truncatingIfNeeded: at &+ 4 &- latestOffset)
       else { return at }
-      let place = (base + at + 8).loadUnaligned(as: Int32.self)
+      let body = (base + at + 8).loadUnaligned(as: UInt64.self)
+      let place = Int32(truncatingIfNeeded: body)
       // The unwinder passes over a location of zero.
-      if place != 0 {
-        let begin = UInt64(bitPattern: Int64(place)) &+ self.start &+ UInt64(at + 8)
-        let offset = begin &- text.start.value
-        let size = (base + at + 12).loadUnaligned(as: Int32.self)
-        guard offset <= text.size, UInt64(bitPattern: Int64(size)) <= text.size - offset else {
+      if place == 0 {
+        isInOrder = false
+      } else {
+        let begin =
+          UInt64(bitPattern: Int64(place)) &+ UInt64(truncatingIfNeeded: at) &+ delta
+        let length = UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: body &>> 32)))
+        guard begin <= text.size, length <= text.size &- begin else {
           throw Defect(offset: at + 8, detail: "FDE for code outside its object")
         }
+        if begin < latestBegin { isInOrder = false }
+        latestBegin = begin
       }
-      at += 4 + Int(length)
+      at = Int(truncatingIfNeeded: next)
     }
     return at
   }
@@ -164,7 +177,10 @@ struct UnwindTable {
     }
     let raw = value(start, encoding)
     // The unwinder passes over a location of zero: code that was not linked.
-    if raw == 0 { return }
+    if raw == 0 {
+      isInOrder = false
+      return
+    }
     let place = self.start &+ UInt64(start)
     let begin = encoding & 0x70 == 0x10 ? raw &+ place : raw
     let size = value(start + width, encoding & 0x0F)
@@ -172,6 +188,8 @@ struct UnwindTable {
     guard offset <= text.size, size <= text.size - offset else {
       throw Defect(offset: start, detail: "FDE for code outside its object")
     }
+    isInOrder = isInOrder && offset >= latestBegin
+    latestBegin = offset
     guard notesFields else { return }
     note(start, encoding)
     guard entry.hasData, entry.handlers != 0xFF else { return }

@@ -16,6 +16,7 @@ extension LinkedSet {
       let code = UnsafeRawBufferPointer(start: bytes.base, count: bytes.count)
       var finder: FunctionFinder?
       var walk = BareReferences.Walk()
+      var relocated: RelocatedPlaces?
       var at = 0
       while let hit = BareReferences.next(in: code, from: at) {
         at = hit.field
@@ -23,10 +24,15 @@ extension LinkedSet {
         // An instruction that takes its own address counts from it: position-independent code of the
         // large model finds the GOT so.
         guard target >= 0, target < bytes.count, target != hit.field - 3 else { continue }
-        let known = symbols ?? SymbolsBySection(linked.object)
-        symbols = known
         let relocations = lists ?? RelocationLists(linked.object)
         lists = relocations
+        // As nearly all have.
+        var places = relocated ?? RelocatedPlaces(linked.object, relocations[section])
+        let isRelocated = places.hold(UInt64(hit.field))
+        relocated = places
+        if isRelocated { continue }
+        let known = symbols ?? SymbolsBySection(linked.object)
+        symbols = known
         let functions =
           finder ?? FunctionFinder(linked.object, known[section], relocations[section])
         finder = functions
@@ -118,16 +124,55 @@ enum BareReferences {
 
 /// The relocation sections of each section of an object.
 struct RelocationLists {
-  private var lists: [Int: [Int]] = [:]
+  private let all: [Int]
+  // One more than the place of a section's first list in `all`, and of the list that follows each.
+  private var first: [Int32]
+  private var following: [Int32]
 
   init(_ object: ObjectFile) {
-    LinkSteps.add(object.relocationSections.count)
-    for list in object.relocationSections {
-      lists[Int(object.sections[list].info), default: []].append(list)
+    all = object.relocationSections
+    LinkSteps.add(all.count)
+    first = [Int32](repeating: 0, count: object.sections.count)
+    following = [Int32](repeating: 0, count: all.count)
+    for position in all.indices.reversed() {
+      let section = Int(object.sections[all[position]].info)
+      following[position] = first[section]
+      first[section] = Int32(position + 1)
     }
   }
 
-  subscript(section: Int) -> [Int] { lists[section] ?? [] }
+  subscript(section: Int) -> [Int] {
+    var found: [Int] = []
+    var next = first.indices.contains(section) ? first[section] : 0
+    while next != 0 {
+      found.append(all[Int(next) - 1])
+      next = following[Int(next) - 1]
+    }
+    return found
+  }
+}
+
+/// Where relocations stand in a section, for who asks in ascending order: one walk over them beside another.
+struct RelocatedPlaces {
+  private let table: RecordTable<Elf64_Rela>
+  private var next = 0
+
+  /// - Parameter lists: the relocation sections of the section.
+  init(_ object: ObjectFile, _ lists: [Int]) {
+    table = lists.first.map { object.relocations(inSection: $0) } ?? .empty
+    LinkSteps.add(table.count)
+  }
+
+  /// Whether a relocation stands at an offset; false also where that was not seen, because they are in no
+  /// order or in several lists.
+  mutating func hold(_ offset: UInt64) -> Bool {
+    while next < table.count {
+      let place = table[next].r_offset
+      if place >= offset { return place == offset }
+      next += 1
+    }
+    return false
+  }
 }
 
 /// The functions of a section by place, and where relocations stand in it.

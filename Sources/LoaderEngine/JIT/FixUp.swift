@@ -9,17 +9,16 @@ internal import Glibc
 
 extension LinkedSet {
   func fixUp() throws(LinkError) {
-    let rows = RowTable()
     for (index, linked) in objects.enumerated() {
       copyContents(linked)
       LinkSteps.add(linked.roles.count + linked.object.relocationSections.count)
-      let references = SectionReferences(linked)
+      var fix = FixUp(self, linked, index)
       for section in linked.object.relocationSections {
         let target = Int(linked.object.sections[section].info)
         guard linked.object.sections[target].isAllocated, linked.roles[target] != .ignored else {
           continue
         }
-        var fix = FixUp(self, linked, index, target, rows, references)
+        fix.begin(target)
         try fix.apply(linked.object.relocations(inSection: section))
       }
       if !options.bindsDirectly { try redirectBareReferences(linked) }
@@ -66,48 +65,63 @@ extension LinkedSet {
 }
 
 /// The rows of x86-64, flat.
-final class RowTable {
-  let formulas: [Formula?]
-  let fields: [Field]
-  init() {
-    let rows = (0..<X86_64.typeCount).map { X86_64.row(UInt32($0)) }
-    formulas = rows.map { $0?.formula }
-    fields = rows.map { $0?.field ?? .none }
+struct RowTable: Sendable {
+  let formulas: Column<Formula?>
+  let fields: Column<Field>
+
+  static let shared = RowTable()
+
+  private init() {
+    formulas = Column(repeating: nil, count: X86_64.typeCount)
+    fields = Column(repeating: .none, count: X86_64.typeCount)
+    for type in 0..<X86_64.typeCount {
+      guard let row = X86_64.row(UInt32(type)) else { continue }
+      formulas[type] = row.formula
+      fields[type] = row.field
+    }
   }
 }
 
-/// Applies the relocations of one section.
+/// Applies the relocations of one object, section by section.
 struct FixUp {
   let set: LinkedSet
   let space: LinkSpace
   let linked: LinkedObject
-  let targets: [Target]
-  let section: Int
-  let role: SectionRole
-  let size: UInt64
-  let start: UInt64
-  let place: UnsafeMutableRawPointer?
-  let pieces: PieceTable?
-  let code: UnsafeRawPointer
-  let rows: RowTable
+  let got: GlobalOffsetTable
+  let targets: Column<Target>
+  let rows = RowTable.shared
   let isDirect: Bool
-  let relaxes: Bool
+  let isWatched: Bool
+  let relaxation: LinkOptions.Relaxation
   let references: SectionReferences
+  // Of the section:
+  var section = 0
+  var role = SectionRole.ignored
+  var size: UInt64 = 0
+  var start: UInt64 = 0
+  var place: UnsafeMutableRawPointer?
+  var pieces: PieceTable?
+  var code: UnsafeRawPointer
+  var relaxes = false
 
-  init(
-    _ set: LinkedSet, _ linked: LinkedObject, _ index: Int, _ section: Int, _ rows: RowTable,
-    _ references: SectionReferences
-  ) {
+  init(_ set: LinkedSet, _ linked: LinkedObject, _ index: Int) {
     self.set = set
     space = set.space
+    got = set.space.got
     self.linked = linked
     targets = set.targets[index]
-    self.section = section
-    self.rows = rows
-    self.references = references
-    role = linked.roles[section]
+    references = SectionReferences(linked)
     isDirect = set.options.bindsDirectly
-    relaxes = role == .text && set.options.relaxation != .none
+    isWatched = set.options.observer?.seesRelocations ?? false
+    relaxation = set.options.relaxation
+    code = UnsafeRawPointer(set.space.arena.place(set.space.got.start, .data))
+  }
+
+  /// Turns to a section.
+  mutating func begin(_ section: Int) {
+    self.section = section
+    role = linked.roles[section]
+    relaxes = role == .text && relaxation != .none
     let contents = linked.object.contents(ofSection: section)
     size =
       role == .unwind
@@ -119,17 +133,17 @@ struct FixUp {
   }
 
   mutating func apply(_ relocations: RecordTable<Elf64_Rela>) throws(LinkError) {
-    let isWatched = set.options.observer?.seesRelocations ?? false
     var applied = 0
+    let plain = pieces == nil && !isWatched ? place : nil
     LinkSteps.add(relocations.count)
     defer { linked.relocationCount &+= applied }
     for index in 0..<relocations.count {
       let relocation = relocations[index]
       let type = Int(relocation.type)
-      guard type < X86_64.typeCount, let formula = rows.formulas[type] else {
+      guard type < X86_64.typeCount, let formula = rows.formulas.proven(type) else {
         throw unsupported(relocation)
       }
-      let field = rows.fields[type]
+      let field = rows.fields.proven(type)
       // Behind a zero word the unwinder reads nothing, and nothing was placed.
       if role == .unwind && relocation.r_offset >= size { continue }
       // GATE: no unchecked offset past here.
@@ -141,6 +155,15 @@ struct FixUp {
           .malformed(
             structure: "relocation in \(linked.object.name(ofSection: section).string)",
             offset: relocation.r_offset, detail: "leaves its section or names no symbol"))
+      }
+      if let plain {
+        let p = start &+ relocation.r_offset
+        if let value = plainValue(relocation, formula, p),
+          field.write(value, at: plain + Int(truncatingIfNeeded: relocation.r_offset))
+        {
+          applied &+= 1
+          continue
+        }
       }
       if formula == .none || formula == .descriptorCall { continue }
       var to = place
@@ -173,6 +196,43 @@ struct FixUp {
         try reach(relocation, formula, value, at: spot, at)
       }
       if isWatched { tell(relocation, value, at: at) }
+    }
+  }
+
+  /// The value of a relocation that is like most: of a symbol that is there, by a formula that needs no table.
+  /// nil: `compute` must say. The same decisions as there, in a loop without calls (J4.set).
+  @inline(__always)
+  private func plainValue(_ relocation: Elf64_Rela, _ formula: Formula, _ p: UInt64) -> UInt64? {
+    let target = targets.proven(relocation.symbol)
+    guard target.flags.isDisjoint(with: [.missing, .discarded, .null, .inModule, .part]) else {
+      return nil
+    }
+    var s = target.reference
+    if !target.flags.isDisjoint(with: [.section, .function]) {
+      if role == .unwind || role == .tied {
+        s = target.body
+      } else if target.flags.contains(.section) {
+        guard target.flags.contains(.wholeSection) else { return nil }
+        s = target.body
+      } else if role == .text, formula == .branch || formula == .pcRelative,
+        formula == .branch || X86_64.isBranch(code, relocation.r_offset)
+      {
+        s = target.body
+      } else if target.id == .none, !isDirect {
+        return nil
+      }
+    }
+    let a = UInt64(bitPattern: relocation.r_addend)
+    switch formula {
+    case .absolute: return s &+ a
+    case .pcRelative, .branch: return s &+ a &- p
+    case .gotEntryRelative:
+      if relaxes {
+        if relaxation == .all || target.flags.contains(.function) { return nil }
+      }
+      guard target.id != .none, let entry = got.existingEntry(target.id) else { return nil }
+      return entry.value &+ a &- p
+    default: return nil
     }
   }
 
@@ -244,7 +304,7 @@ struct FixUp {
     guard case .section(let aim) = linked.object.place(ofSymbol: relocation.symbol) else {
       return target.body
     }
-    let isPiecewise = linked.pieces[aim] != nil
+    let isPiecewise = !linked.pieces.isWhole(aim)
     let isCode = linked.roles[aim] == .text && !isDirect
     guard isPiecewise || isCode else { return target.body }
     if isCode && role == .text && X86_64.isBranch(code, relocation.r_offset) { return target.body }

@@ -22,19 +22,32 @@ package final class GlobalOffsetTable: @unchecked Sendable {
 
   private let arena: Arena
   private let words: UnsafeMutablePointer<UInt64>
-  // Words 0 and 1 are `emptyDynamic`, zero for ever.
-  private var next = 2
-  private var addressEntries: [UInt32] = []
-  private var otherEntries: [Key: UInt32] = [:]
+
+  /// What is asked for most relocations: without the checks of a property.
+  private struct Entries {
+    // Words 0 and 1 are `emptyDynamic`, zero for ever.
+    var next = 2
+    var addresses: [UInt32] = []
+    var others: [Key: UInt32] = [:]
+  }
+  private let entries: UnsafeMutablePointer<Entries>
 
   package init(_ arena: Arena) {
     self.arena = arena
+    start = arena.got.start
+    entries = .allocate(capacity: 1)
+    entries.initialize(to: Entries())
     words = arena.place(arena.got.start, .data).assumingMemoryBound(to: UInt64.self)
     if !arena.isImaginary { _ = hl_populate(UnsafeMutableRawPointer(words), 64 << 10, 1) }
   }
 
+  deinit {
+    entries.deinitialize(count: 1)
+    entries.deallocate()
+  }
+
   /// Where the table begins (psABI: `GOT`).
-  package var start: Address { arena.got.start }
+  package let start: Address
 
   /// A dynamic section that holds nothing but DT_NULL: `_DYNAMIC`.
   package var emptyDynamic: Address { arena.got.start }
@@ -43,36 +56,40 @@ package final class GlobalOffsetTable: @unchecked Sendable {
   package func entry(_ symbol: SymbolID, _ use: Use) throws(LinkError) -> (Address, isNew: Bool) {
     if use == .address {
       let index = Int(symbol.index)
-      if index >= addressEntries.count {
-        addressEntries.append(
-          contentsOf: repeatElement(
-            0, count: max(index + 1, addressEntries.count * 2) - addressEntries.count))
+      let count = entries.pointee.addresses.count
+      if index >= count {
+        entries.pointee.addresses.append(
+          contentsOf: repeatElement(0, count: max(index + 1, count * 2) - count))
       }
-      if addressEntries[index] != 0 { return (address(addressEntries[index]), false) }
+      let known = entries.pointee.addresses[index]
+      if known != 0 { return (address(known), false) }
       let made = try take(1)
-      addressEntries[index] = made
+      entries.pointee.addresses[index] = made
       return (address(made), true)
     }
     let key = Key(symbol: symbol, use: use)
-    if let known = otherEntries[key] { return (address(known), false) }
+    if let known = entries.pointee.others[key] { return (address(known), false) }
     let made = try take(use == .threadOffset ? 1 : 2)
-    otherEntries[key] = made
+    entries.pointee.others[key] = made
     return (address(made), true)
   }
 
   package func existingEntry(_ symbol: SymbolID) -> Address? {
     let index = Int(symbol.index)
-    guard index < addressEntries.count, addressEntries[index] != 0 else { return nil }
-    return address(addressEntries[index])
+    guard index < entries.pointee.addresses.count, entries.pointee.addresses[index] != 0 else {
+      return nil
+    }
+    return address(entries.pointee.addresses[index])
   }
 
   /// All entries, in the order of their addresses.
   package var all: [(symbol: SymbolID, use: Use, entry: Address)] {
-    var entries = addressEntries.indices.filter { addressEntries[$0] != 0 }.map {
-      (symbol: SymbolID(UInt32($0)), use: Use.address, entry: address(addressEntries[$0]))
+    let addresses = entries.pointee.addresses
+    var all = addresses.indices.filter { addresses[$0] != 0 }.map {
+      (symbol: SymbolID(UInt32($0)), use: Use.address, entry: address(addresses[$0]))
     }
-    entries += otherEntries.map { ($0.key.symbol, $0.key.use, address($0.value)) }
-    return entries.sorted { $0.entry < $1.entry }
+    all += entries.pointee.others.map { ($0.key.symbol, $0.key.use, address($0.value)) }
+    return all.sorted { $0.entry < $1.entry }
   }
 
   /// Writes word `word` of an entry.
@@ -87,10 +104,11 @@ package final class GlobalOffsetTable: @unchecked Sendable {
   private func address(_ index: UInt32) -> Address { start &+ UInt64(index) * 8 }
 
   private func take(_ count: Int) throws(LinkError) -> UInt32 {
+    let next = entries.pointee.next
     guard (next + count) * 8 <= Int(arena.got.size) else {
       throw LinkError(file: "", .noSpace(what: "GOT entries", requested: UInt64(count * 8)))
     }
-    defer { next += count }
+    entries.pointee.next = next + count
     return UInt32(next)
   }
 }

@@ -24,16 +24,16 @@ package final class LinkedObject: @unchecked Sendable {
   package let object: ObjectFile
   package let unit: UInt32
   package let identities: [Int: String]
-  package internal(set) var roles: [SectionRole]
+  package let roles: Column<SectionRole>
   /// Run-time address of each section that lies in one stretch, 0 otherwise.
-  package internal(set) var addresses: [UInt64]
+  package let addresses: Column<UInt64>
   /// Where the linker writes each such section; nil when it does not.
-  package internal(set) var places: [UnsafeMutableRawPointer?]
-  package internal(set) var pieces: [Int: PieceTable] = [:]
+  package let places: Column<UnsafeMutableRawPointer?>
+  package let pieces: PieceTables
   /// Sections of groups that another object supplies, and what belongs to them.
   package internal(set) var discarded: Set<Int> = []
   /// Numbers of the symbols from `firstGlobal` on.
-  package internal(set) var globals: [SymbolID] = []
+  package let globals: Column<SymbolID>
   /// Slots that local functions were given, by symbol index.
   package var localSlots: [Int: SlotIndex] = [:]
   /// Storage of COMMON symbols that this object won, by symbol index.
@@ -56,9 +56,20 @@ package final class LinkedObject: @unchecked Sendable {
     unit = input.unit
     identities = input.identities
     let count = input.object.sections.count
-    roles = [SectionRole](repeating: .ignored, count: count)
-    addresses = [UInt64](repeating: 0, count: count)
-    places = [UnsafeMutableRawPointer?](repeating: nil, count: count)
+    roles = Column(repeating: .ignored, count: count)
+    addresses = Column(repeating: 0, count: count)
+    places = Column(repeating: nil, count: count)
+    pieces = PieceTables(sections: count)
+    globals = Column(
+      repeating: .none, count: input.object.symbols.count - input.object.firstGlobal)
+  }
+
+  deinit {
+    roles.deallocate()
+    addresses.deallocate()
+    places.deallocate()
+    pieces.deallocate()
+    globals.deallocate()
   }
 
   /// Run-time address of a byte of a section; nil when the section was not placed.

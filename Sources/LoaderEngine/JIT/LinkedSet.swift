@@ -7,7 +7,7 @@ package final class LinkedSet: @unchecked Sendable {
   package let objects: [LinkedObject]
   package let options: LinkOptions
   let inputs: [LinkInput]
-  var draft: SymbolTable.Draft
+  let draft: SymbolTable.Draft
   /// Where literals go.
   let constants: ConstantPool
   /// What the set is called by those who register handlers for its end (Itanium C++ ABI: `__dso_handle`).
@@ -44,7 +44,9 @@ package final class LinkedSet: @unchecked Sendable {
   var deferred: Set<SymbolID> = []
   var allocations: [Allocation] = []
   var threadAllocations: [(offset: UInt64, size: UInt64)] = []
-  var targets: [[Target]] = []
+  /// By object and symbol. Each is a part of `allTargets`.
+  var targets: [Column<Target>] = []
+  let allTargets: Column<Target>
   /// The largest alignment that a COMMON symbol asks for, over all objects.
   var commonAlignments: [SymbolID: UInt64] = [:]
   var duplicates: [LinkError.Duplicate] = []
@@ -81,6 +83,8 @@ package final class LinkedSet: @unchecked Sendable {
     self.options = options
     objects = inputs.map(LinkedObject.init)
     draft = SymbolTable.Draft(from: table)
+    allTargets = Column(
+      repeating: .nothing, count: inputs.reduce(0) { $0 + $1.object.symbols.count })
     constants =
       options.isRemovable ? ConstantPool(space.arena, isRemovable: true) : space.constants
     handle = space.got.start
@@ -89,6 +93,7 @@ package final class LinkedSet: @unchecked Sendable {
   }
 
   deinit {
+    allTargets.deallocate()
     for image in threadImages { image.bytes.deallocate() }
     if hasCommitted && !options.isRemovable { return }
     for allocation in allocations { space.arena.release(allocation) }
@@ -112,7 +117,7 @@ package final class LinkedSet: @unchecked Sendable {
     var table = UnwindTable(bytes, at: range.start, text: text)
     do {
       let end = try table.validate()
-      if range.size > LinkedSet.sortedTable || options.deadStripRoots != nil {
+      if !table.isInOrder, range.size > LinkedSet.sortedTable || options.deadStripRoots != nil {
         sortUnwindTable(range.start, UnwindOrder(bytes, at: range.start, text: text, end: end))
       }
     } catch {
@@ -206,6 +211,8 @@ struct Target: BitwiseCopyable {
   var id: SymbolID
   var flags: Flags
 
+  static let nothing = Target(body: 0, reference: 0, id: .none, flags: [])
+
   struct Flags: OptionSet, BitwiseCopyable {
     var rawValue: UInt16
     static let function = Flags(rawValue: 1)
@@ -226,5 +233,7 @@ struct Target: BitwiseCopyable {
     static let elsewhere = Flags(rawValue: 4096)
     /// In a thread-local module of linked objects.
     static let inModule = Flags(rawValue: 8192)
+    /// A section that others refer to by offset, without a thought for what stands there.
+    static let wholeSection = Flags(rawValue: 16384)
   }
 }

@@ -23,7 +23,7 @@ extension LinkedSet {
   }
 
   private func classify(_ linked: LinkedObject, _ placements: [Int: SectionPlacement]) {
-    linked.roles = SectionRole.all(of: linked.object)
+    SectionRole.note(linked.object, in: linked.roles)
     for (section, placement) in placements {
       if case .omitted = placement { linked.roles[section] = .ignored }
     }
@@ -32,9 +32,8 @@ extension LinkedSet {
   private func numberGlobals(_ linked: LinkedObject) {
     let object = linked.object
     LinkSteps.add(object.symbols.count)
-    linked.globals.reserveCapacity(object.symbols.count - object.firstGlobal)
     for index in object.firstGlobal..<object.symbols.count {
-      linked.globals.append(space.id(of: object, index))
+      linked.globals[index - object.firstGlobal] = space.id(of: object, index)
     }
   }
 

@@ -2,7 +2,7 @@
 // references to it bind.
 internal import CLoaderSupport
 
-package enum SectionRole: UInt8 {
+package enum SectionRole: UInt8, BitwiseCopyable, Sendable {
   /// Not linked: symbol tables, debug data, a group that another object supplies.
   case ignored
   case text
@@ -31,9 +31,17 @@ package enum SectionRole: UInt8 {
 
   /// The roles of all sections of an object.
   package static func all(of object: ObjectFile) -> [SectionRole] {
+    let roles = Column<SectionRole>(repeating: .ignored, count: object.sections.count)
+    defer { roles.deallocate() }
+    note(object, in: roles)
+    return Array(roles)
+  }
+
+  /// The same into a row of as many as there are sections.
+  static func note(_ object: ObjectFile, in roles: Column<SectionRole>) {
     LinkSteps.add(object.sections.count)
-    var roles = object.sections.indices.map {
-      SectionRole.of(object.sections[$0], object.name(ofSection: $0))
+    for section in object.sections.indices {
+      roles[section] = SectionRole.of(object.sections[section], object.name(ofSection: section))
     }
     for relocations in object.relocationSections {
       let target = Int(object.sections[relocations].info)
@@ -41,7 +49,6 @@ package enum SectionRole: UInt8 {
         roles[target] = .constant  // contents are known only after relocation
       }
     }
-    return roles
   }
 
   package static func of(_ section: Section, _ name: NameView) -> SectionRole {

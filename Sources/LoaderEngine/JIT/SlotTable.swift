@@ -28,20 +28,29 @@ package final class SlotTable: @unchecked Sendable {
   package static let tagShift: UInt32 = 20
   private let tag: UInt32
   private let arena: Arena
+  private let stubs: AddressRange
   private let capacity: UInt32
   private let pointerWord: UnsafeMutablePointer<UInt>
   private let banks: [UnsafeMutablePointer<UInt64>]
   private var current = 0
   private var written: UInt32 = 0  // cells that exist
-  private var next: UInt32 = 1  // slot 0 is the way to the lazy resolver
-  private var slotOfSymbol: [SlotIndex] = []
-  private var symbolOfSlot: [SymbolID] = [.none]
   private var journal: [Change] = []
+
+  /// What is asked for every function of a link: without the checks of a property.
+  private struct Numbers {
+    var next: UInt32 = 1  // slot 0 is the way to the lazy resolver
+    var slotOfSymbol: [SlotIndex] = []
+    var symbolOfSlot: [SymbolID] = [.none]
+  }
+  private let numbers: UnsafeMutablePointer<Numbers>
 
   /// - Parameter tag: told to the lazy resolver with each slot, so that it knows whose it is.
   package init(_ arena: Arena, tag: UInt32) throws(LinkError) {
     self.arena = arena
     self.tag = tag
+    stubs = arena.stubs
+    numbers = .allocate(capacity: 1)
+    numbers.initialize(to: Numbers())
     let bankBytes = (arena.slotBanks.size - 4096) / 2 & ~0xFFF
     capacity =
       min(
@@ -56,62 +65,76 @@ package final class SlotTable: @unchecked Sendable {
     try extend()
   }
 
+  deinit {
+    numbers.deinitialize(count: 1)
+    numbers.deallocate()
+  }
+
   /// Cells that are set aside for so many slots: whole chunks.
   static func cells(for slots: UInt64) -> UInt64 {
     (slots + 1 + UInt64(chunk) - 1) / UInt64(chunk) * UInt64(chunk)
   }
 
   /// How many slots there are.
-  package var count: Int { Int(next) - 1 }
+  package var count: Int { Int(numbers.pointee.next) - 1 }
 
   /// The slot of a symbol; a new one leads to the lazy resolver.
   ///
   /// - Throws: `LinkError.noSpace`.
   package func slot(of symbol: SymbolID) throws(LinkError) -> SlotIndex {
     let index = Int(symbol.index)
-    if index < slotOfSymbol.count, slotOfSymbol[index] != .none { return slotOfSymbol[index] }
-    if index >= slotOfSymbol.count {
-      slotOfSymbol.append(
-        contentsOf: repeatElement(
-          .none, count: max(index + 1, slotOfSymbol.count * 2) - slotOfSymbol.count))
+    let known = numbers.pointee.slotOfSymbol.count
+    if index < known {
+      let slot = numbers.pointee.slotOfSymbol[index]
+      if slot != .none { return slot }
+    } else {
+      numbers.pointee.slotOfSymbol.append(
+        contentsOf: repeatElement(.none, count: max(index + 1, known * 2) - known))
     }
-    if next == written { try extend() }
-    let slot = SlotIndex(next)
-    next += 1
-    slotOfSymbol[index] = slot
-    symbolOfSlot.append(symbol)
+    if numbers.pointee.next == written { try extend() }
+    let slot = SlotIndex(numbers.pointee.next)
+    numbers.pointee.next += 1
+    numbers.pointee.slotOfSymbol[index] = slot
+    numbers.pointee.symbolOfSlot.append(symbol)
     return slot
   }
 
   /// The slot a symbol already has.
   package func existingSlot(of symbol: SymbolID) -> SlotIndex? {
     let index = Int(symbol.index)
-    guard index < slotOfSymbol.count, slotOfSymbol[index] != .none else { return nil }
-    return slotOfSymbol[index]
+    guard index < numbers.pointee.slotOfSymbol.count,
+      numbers.pointee.slotOfSymbol[index] != .none
+    else { return nil }
+    return numbers.pointee.slotOfSymbol[index]
   }
 
   /// All slots.
-  package var all: Range<UInt32> { 1..<next }
+  package var all: Range<UInt32> { 1..<numbers.pointee.next }
 
-  package func symbol(of slot: SlotIndex) -> SymbolID { symbolOfSlot[Int(slot.value)] }
+  package func symbol(of slot: SlotIndex) -> SymbolID {
+    numbers.pointee.symbolOfSlot[Int(slot.value)]
+  }
 
   /// The address a function has for everyone who takes it.
   @inline(__always)
   package func stub(_ slot: SlotIndex) -> Address {
-    arena.stubs.start &+ UInt64(slot.value) &* X86_64.cellSize
+    stubs.start &+ UInt64(slot.value) &* X86_64.cellSize
   }
 
   /// The slot whose stub stands at `address`.
   package func slot(at address: Address) -> SlotIndex? {
     let offset = address &- arena.stubs.start
-    guard offset < UInt64(next) * X86_64.cellSize, offset % X86_64.cellSize == 0, offset > 0
+    guard offset < UInt64(numbers.pointee.next) * X86_64.cellSize, offset % X86_64.cellSize == 0,
+      offset > 0
     else { return nil }
     return SlotIndex(UInt32(offset / X86_64.cellSize))
   }
 
   /// Calls `body` with every slot from `first` on, and its symbol.
   package func forEachStub(from first: UInt32 = 1, _ body: (SlotIndex, SymbolID) -> Void) {
-    for slot in first..<max(next, first) { body(SlotIndex(slot), symbolOfSlot[Int(slot)]) }
+    for slot in first..<max(numbers.pointee.next, first) {
+      body(SlotIndex(slot), numbers.pointee.symbolOfSlot[Int(slot)])
+    }
   }
 
   /// Where a slot leads in the current bank; nil while it leads to the lazy resolver.

@@ -5,14 +5,15 @@ internal import CLoaderSupport
 extension LinkedSet {
   func resolve() throws(LinkError) {
     targets.reserveCapacity(objects.count)
+    var start = 0
     for linked in objects {
       let object = linked.object
       LinkSteps.add(object.symbols.count)
-      var table: [Target] = []
-      table.reserveCapacity(object.symbols.count)
-      for index in 0..<object.firstGlobal { table.append(try localTarget(linked, index)) }
+      let table = allTargets.part(start, object.symbols.count)
+      start += object.symbols.count
+      for index in 0..<object.firstGlobal { table[index] = try localTarget(linked, index) }
       for index in object.firstGlobal..<object.symbols.count {
-        table.append(try globalTarget(linked, index))
+        table[index] = try globalTarget(linked, index)
       }
       targets.append(table)
     }
@@ -21,7 +22,15 @@ extension LinkedSet {
   private func localTarget(_ linked: LinkedObject, _ index: Int) throws(LinkError) -> Target {
     var target = Target(body: 0, reference: 0, id: .none, flags: .own)
     let symbol = linked.object.symbols[index]
-    if symbol.type == UInt8(STT_SECTION) { target.flags.insert(.section) }
+    if symbol.type == UInt8(STT_SECTION) {
+      target.flags.insert(.section)
+      // Where neither code is looked for nor pieces are told apart.
+      if case .section(let aim) = linked.object.place(ofSymbol: index),
+        linked.pieces.isWhole(aim), options.bindsDirectly || linked.roles[aim] != .text
+      {
+        target.flags.insert(.wholeSection)
+      }
+    }
     let kind = linked.kind(ofSymbol: index)
     guard kind != .none, let address = linked.address(ofSymbol: index) else {
       if index != 0 { target.flags.insert(.discarded) }

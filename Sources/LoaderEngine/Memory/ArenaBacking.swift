@@ -100,7 +100,7 @@ package final class MemfdBacking: ArenaBacking {
       }
       page += Int(pageSize)
     }
-    _ = hl_sync_cores()
+    _ = hl_sync_rewritten()
   }
 }
 

@@ -2,7 +2,7 @@
 // to. Pure: no memory is mapped and nothing is looked up here. psABI AMD64, table 4.9.
 
 /// What is computed. `S` symbol, `A` addend, `P` place, `G` GOT entry's offset, `Z` size.
-package enum Formula: UInt8 {
+package enum Formula: UInt8, BitwiseCopyable, Sendable {
   case none
   /// S + A
   case absolute
@@ -39,7 +39,7 @@ package enum Formula: UInt8 {
 }
 
 /// Where it is written: width and the range a value must lie in.
-package enum Field: UInt8 {
+package enum Field: UInt8, BitwiseCopyable, Sendable {
   case none
   case word8, word16, word32, word64
   /// 32 bits, zero-extended by the processor

@@ -29,17 +29,18 @@ struct PlainLookup: @unchecked Sendable, BitwiseCopyable {
   static func mayHold(_ hash: UInt32, in table: UnsafePointer<PlainLookup>) -> Bool {
     let word = (table.pointee.bloom + Int(hash &>> 6 & table.pointee.bloomMask) &* 8)
       .loadUnaligned(as: UInt64.self)
-    return word &>> UInt64(hash) & word &>> UInt64(hash &>> table.pointee.bloomShift) & 1 != 0
+    let bits = 1 &<< UInt64(hash) | 1 &<< UInt64(hash &>> table.pointee.bloomShift)
+    return ~word & bits == 0
   }
 
   /// What `address` answers when only `SymbolLookup.find` can tell.
   static let undecided = UInt64.max
 
-  /// Where a name is defined; 0: it is not defined here. There is a GNU hash table.
+  /// Where a name is defined; 0: it is not defined here. There is a GNU hash table, whose filter lets it pass.
   @inline(__always)
-  static func address(
-    _ base: UnsafeRawPointer, _ count: Int, _ hash: UInt32, in table: UnsafePointer<PlainLookup>
-  ) -> UInt64 {
+  static func address<Name: PlainName>(_ name: Name, in table: UnsafePointer<PlainLookup>) -> UInt64
+  {
+    let hash = name.hash
     // Lemire's remainder: exact for 32-bit numbers.
     let bucket = (table.pointee.bucketReciprocal &* UInt64(hash))
       .multipliedFullWidth(by: UInt64(table.pointee.bucketCount)).high
@@ -52,10 +53,10 @@ struct PlainLookup: @unchecked Sendable, BitwiseCopyable {
       if entry ^ hash <= 1 {
         let symbol = table.pointee.symbols + Int(number) &* 24
         let offset = UInt64(symbol.loadUnaligned(as: UInt32.self))
-        let text = table.pointee.strings + Int(offset)
-        // A count has fewer than 63 bits, so that the sum does not wrap.
-        if offset &+ UInt64(truncatingIfNeeded: count) < table.pointee.stringBytes,
-          SymbolName.isEqual(text, base, count), (text + count).load(as: UInt8.self) == 0
+        if offset < table.pointee.stringBytes,
+          name.isAt(
+            table.pointee.strings + Int(truncatingIfNeeded: offset),
+            room: table.pointee.stringBytes &- offset)
         {
           return value(symbol, number, table)
         }

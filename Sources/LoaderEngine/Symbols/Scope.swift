@@ -40,7 +40,8 @@ package final class Scope: @unchecked Sendable {
       plainCount += 1
     }
     table = ScopeTable(
-      plain: plain, plainCount: plainCount, members: members, count: providers.count,
+      plain: plain, plainEnd: UnsafePointer(plain + plainCount), plainCount: plainCount,
+      members: members, count: providers.count,
       filter: filter?.words,
       filterShift: filter?.shift ?? 0,
       filteredCount: filter?.providerCount ?? 0)
@@ -89,6 +90,7 @@ package struct ScopeTable: @unchecked Sendable, BitwiseCopyable {
   }
 
   fileprivate let plain: UnsafeMutablePointer<PlainLookup>
+  fileprivate let plainEnd: UnsafePointer<PlainLookup>
   fileprivate let plainCount: Int
   fileprivate let members: UnsafeMutablePointer<Member>
   fileprivate let count: Int
@@ -125,21 +127,35 @@ package struct ScopeTable: @unchecked Sendable, BitwiseCopyable {
   package func address(_ name: SymbolName, _ position: inout Int) -> UInt64 {
     position = 0
     if let filter, !NameFilter.mayHold(name.hash, filter, filterShift) { position = filteredCount }
-    return addressUnfiltered(name, &position)
-  }
-
-  /// The same from a position on, for a scope that has no filter.
-  @inline(__always)
-  package func addressUnfiltered(_ name: SymbolName, _ position: inout Int) -> UInt64 {
     while position < plainCount {
       if PlainLookup.mayHold(name.hash, in: plain + position) {
-        let address = PlainLookup.address(name.base, name.count, name.hash, in: plain + position)
+        let address = PlainLookup.address(name, in: plain + position)
         if address != 0 { return address }
       }
       position &+= 1
     }
     return position < count ? ScopeTable.undecided : 0
   }
+
+  /// The plain tables from the first one on whose filter lets a name pass; nil: none does.
+  @inline(__always)
+  func candidate(
+    _ hash: UInt32, from start: UnsafePointer<PlainLookup>
+  ) -> UnsafePointer<PlainLookup>? {
+    let end = plainEnd
+    var member = start
+    while member < end {
+      if PlainLookup.mayHold(hash, in: member) { return member }
+      member += 1
+    }
+    return nil
+  }
+
+  @inline(__always)
+  var plainStart: UnsafePointer<PlainLookup> { UnsafePointer(plain) }
+  /// Whether the plain tables are all there are.
+  @inline(__always)
+  var isPlain: Bool { plainCount == count }
 
   package static let undecided = PlainLookup.undecided
 

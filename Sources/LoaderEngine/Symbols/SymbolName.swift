@@ -1,5 +1,6 @@
 // A name together with its hash: computed once, compared many times. The GNU hash function is the one that
 // every `.gnu.hash` table on this system is keyed by; the SysV one serves images without such a table.
+internal import Glibc
 
 /// A symbol's name with its GNU hash: for names that are asked for again and again.
 ///
@@ -7,8 +8,9 @@
 public struct SymbolName: @unchecked Sendable, BitwiseCopyable {
   package let base: UnsafeRawPointer
   /// Length in bytes, without a final NUL.
-  package let count: Int
-  package let hash: UInt32
+  public let count: Int
+  /// What GNU hash tables are keyed by.
+  public let hash: UInt32
 
   @inline(__always)
   package init(base: UnsafeRawPointer, count: Int, hash: UInt32) {
@@ -24,6 +26,16 @@ public struct SymbolName: @unchecked Sendable, BitwiseCopyable {
 
   /// Measures and hashes a literal.
   public init(_ literal: StaticString) { self.init(NameView(literal)) }
+
+  /// Measures and hashes a C string, which it borrows.
+  public init(cString text: UnsafePointer<CChar>) {
+    self.init(NameView(base: UnsafeRawPointer(text), count: strlen(text)))
+  }
+
+  /// A C string whose length in bytes and whose hash are known, from another `SymbolName` of the same text.
+  public init(cString text: UnsafePointer<CChar>, count: Int, hash: UInt32) {
+    self.init(base: UnsafeRawPointer(text), count: count, hash: hash)
+  }
 
   /// A name that ends in NUL; measures and hashes it in one pass.
   @inline(__always)
@@ -78,7 +90,7 @@ public struct SymbolName: @unchecked Sendable, BitwiseCopyable {
 
   /// What eight bytes add, the first being the lowest.
   @inline(__always)
-  private static func joined(_ word: UInt64) -> UInt32 {
+  static func joined(_ word: UInt64) -> UInt32 {
     let pairs =
       (word & 0x00FF_00FF_00FF_00FF) &* 33 &+ (word >> 8 & 0x00FF_00FF_00FF_00FF)
     let fours =
@@ -87,39 +99,52 @@ public struct SymbolName: @unchecked Sendable, BitwiseCopyable {
       &+ UInt32(truncatingIfNeeded: fours >> 32)
   }
 
-  /// 33 to the power of 0 … 8, modulo 2^32.
+  /// 33 to the power of 0 … 8, modulo 2^32. A table to the compiler.
   @inline(__always)
-  private static func power(_ exponent: Int) -> UInt32 {
-    var result: UInt32 = exponent & 1 != 0 ? 33 : 1
-    if exponent & 2 != 0 { result = result &* 1089 }
-    if exponent & 4 != 0 { result = result &* 1_185_921 }
-    if exponent & 8 != 0 { result = result &* 1_954_312_449 }
-    return result
+  static func power(_ exponent: Int) -> UInt32 {
+    switch exponent {
+    case 0: 1
+    case 1: 33
+    case 2: 1089
+    case 3: 35_937
+    case 4: 1_185_921
+    case 5: 39_135_393
+    case 6: 1_291_467_969
+    case 7: 3_963_737_313
+    default: 1_954_312_449
+    }
   }
 
-  /// Whether `count` bytes are the same, both readable.
+  /// Whether `count` bytes are the same, both readable. The last eight, or four, may have been compared
+  /// before: two comparisons for a name of 8 to 16 bytes.
   @inline(__always)
   package static func isEqual(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ count: Int)
     -> Bool
   {
-    var at = 0
-    while at &+ 8 <= count {
-      let word = (left + at).loadUnaligned(as: UInt64.self)
-      if word != (right + at).loadUnaligned(as: UInt64.self) { return false }
-      at &+= 8
+    if count >= 8 {
+      var at = 0
+      let last = count &- 8
+      while at < last {
+        if !isSame(left + at, right + at, as: UInt64.self) { return false }
+        at &+= 8
+      }
+      return isSame(left + last, right + last, as: UInt64.self)
     }
-    if count & 4 != 0 {
-      let word = (left + at).loadUnaligned(as: UInt32.self)
-      if word != (right + at).loadUnaligned(as: UInt32.self) { return false }
-      at &+= 4
+    if count >= 4 {
+      let last = count &- 4
+      return isSame(left, right, as: UInt32.self)
+        && isSame(left + last, right + last, as: UInt32.self)
     }
-    if count & 2 != 0 {
-      let word = (left + at).loadUnaligned(as: UInt16.self)
-      if word != (right + at).loadUnaligned(as: UInt16.self) { return false }
-      at &+= 2
-    }
-    return count & 1 == 0
-      || (left + at).load(as: UInt8.self) == (right + at).load(as: UInt8.self)
+    if count & 2 != 0, !isSame(left, right, as: UInt16.self) { return false }
+    let last = count & 2
+    return count & 1 == 0 || isSame(left + last, right + last, as: UInt8.self)
+  }
+
+  @inline(__always)
+  private static func isSame<Word: FixedWidthInteger & BitwiseCopyable>(
+    _ left: UnsafeRawPointer, _ right: UnsafeRawPointer, as word: Word.Type
+  ) -> Bool {
+    left.loadUnaligned(as: word) == right.loadUnaligned(as: word)
   }
 
   /// gABI, “Hash Table”.

@@ -49,45 +49,75 @@ package final class SymbolTable: Sendable {
     deinit { definitions.deallocate() }
   }
 
-  /// The next table, being written.
+  /// The next table, being written. What it holds lies behind a pointer: it is asked once or twice for every
+  /// symbol of a link (J4.set).
   package struct Draft: ~Copyable {
-    private var chunks: [Chunk]
-    private var own: [Bool]
-    private var count: Int
+    private struct State {
+      var chunks: [Chunk]
+      /// Where the definitions of each chunk are.
+      var rows: [UnsafeMutablePointer<Definition>]
+      var own: [Bool]
+      var count: Int
+    }
+
+    private let state: UnsafeMutablePointer<State>
 
     package init(from table: SymbolTable) {
-      chunks = table.chunks
-      own = [Bool](repeating: false, count: chunks.count)
-      count = table.count
+      state = .allocate(capacity: 1)
+      state.initialize(
+        to: State(
+          chunks: table.chunks, rows: table.chunks.map(\.definitions),
+          own: [Bool](repeating: false, count: table.chunks.count), count: table.count))
+    }
+
+    deinit {
+      state.deinitialize(count: 1)
+      state.deallocate()
     }
 
     package subscript(id: SymbolID) -> Definition? {
-      let chunk = Int(id.index) >> SymbolTable.shift
-      guard chunk < chunks.count else { return nil }
-      let found = chunks[chunk].definitions[Int(id.index) & (SymbolTable.chunkSize - 1)]
-      return found.kind == .none ? nil : found
+      guard let found = place(id)?.pointee, found.kind != .none else { return nil }
+      return found
     }
 
-    package mutating func define(_ id: SymbolID, _ definition: Definition) {
+    /// Where the definition of a symbol stands, until another one is defined; nil for a symbol that has no
+    /// place yet.
+    @inline(__always)
+    func place(_ id: SymbolID) -> UnsafePointer<Definition>? {
       let chunk = Int(id.index) >> SymbolTable.shift
-      while chunks.count <= chunk {
-        chunks.append(Chunk(copying: nil))
-        own.append(true)
+      guard chunk < state.pointee.rows.count else { return nil }
+      return UnsafePointer(
+        state.pointee.rows[chunk] + (Int(id.index) & (SymbolTable.chunkSize - 1)))
+    }
+
+    package func define(_ id: SymbolID, _ definition: Definition) {
+      let chunk = Int(id.index) >> SymbolTable.shift
+      while state.pointee.chunks.count <= chunk { add(Chunk(copying: nil)) }
+      if !state.pointee.own[chunk] {
+        let copy = Chunk(copying: state.pointee.chunks[chunk])
+        state.pointee.chunks[chunk] = copy
+        state.pointee.rows[chunk] = copy.definitions
+        state.pointee.own[chunk] = true
       }
-      if !own[chunk] {
-        chunks[chunk] = Chunk(copying: chunks[chunk])
-        own[chunk] = true
-      }
-      let place = chunks[chunk].definitions + (Int(id.index) & (SymbolTable.chunkSize - 1))
-      count += (definition.kind == .none ? 0 : 1) - (place.pointee.kind == .none ? 0 : 1)
+      let place = state.pointee.rows[chunk] + (Int(id.index) & (SymbolTable.chunkSize - 1))
+      state.pointee.count +=
+        (definition.kind == .none ? 0 : 1) - (place.pointee.kind == .none ? 0 : 1)
       place.pointee = definition
     }
 
-    package mutating func remove(_ id: SymbolID) {
+    private func add(_ chunk: Chunk) {
+      state.pointee.chunks.append(chunk)
+      state.pointee.rows.append(chunk.definitions)
+      state.pointee.own.append(true)
+    }
+
+    package func remove(_ id: SymbolID) {
       if self[id] != nil { define(id, .absent) }
     }
 
     /// The table as it stands. The draft must not be written to afterwards.
-    package var table: SymbolTable { SymbolTable(chunks: chunks, count: count) }
+    package var table: SymbolTable {
+      SymbolTable(chunks: state.pointee.chunks, count: state.pointee.count)
+    }
   }
 }

@@ -18,15 +18,42 @@ struct Fixtures {
     return Fixtures(folder: folder)
   }
 
+  /// A file of the package, beside `Sources`.
+  func source(_ path: String) throws -> String {
+    let parts = folder.split(separator: "/")
+    guard let build = parts.lastIndex(where: { $0.hasPrefix(".build") }) else {
+      throw BenchError("\(folder) lies in no package")
+    }
+    return parts[..<build].map { "/" + $0 }.joined() + "/" + path
+  }
+
   /// The objects of units 0 ..< count.
   func units(_ count: Int) throws -> [Object] {
-    try objects(
-      (0..<count).map { (UnitSource.name($0), UnitSource(number: $0, value: $0).text) })
+    let compiled = try objects(
+      (0..<min(count, UnitClone.first)).map {
+        (UnitSource.name($0), UnitSource(number: $0, value: $0).text)
+      })
+    guard count > compiled.count else { return compiled }
+    return compiled
+      + (try (compiled.count..<count).map { number in
+        let path = "\(folder)/\(UnitSource.name(number)).o"
+        if access(path, R_OK) != 0 {
+          let clone = UnitClone(number)
+          try Self.write(
+            bytes: clone.made(from: compiled[clone.template].bytes), to: path)
+        }
+        return try object(UnitSource.name(number))
+      })
   }
 
   /// The same, when they are known to be there: nothing is generated or compiled.
   func compiledUnits(_ count: Int) throws -> [Object] {
     try (0..<count).map { try object(UnitSource.name($0)) }
+  }
+
+  /// The same without their bytes.
+  func paths(_ count: Int) throws -> [Object] {
+    (0..<count).map { Object(path: "\(folder)/\(UnitSource.name($0)).o", bytes: []) }
   }
 
   /// One unit twice, with two values: the edit and its undoing.
@@ -49,6 +76,21 @@ struct Fixtures {
   }
 
   private func object(_ name: String) throws -> Object { try file(name + ".o") }
+
+  /// The object of a C++ source.
+  func object(cxx source: (name: String, text: String)) throws -> Object {
+    let path = "\(folder)/\(source.name)"
+    if access(path + ".o", R_OK) != 0
+      || (try? Self.contents(of: path + ".cpp")) != Array(source.text.utf8)
+    {
+      guard let compiler = Subprocess.find("g++") else { throw BenchError("no g++ in PATH") }
+      try Self.write(source.text, to: path + ".new.cpp")
+      try Subprocess.run(
+        compiler, Self.flags + [path + ".new.cpp", "-o", path + ".o"])
+      rename(path + ".new.cpp", path + ".cpp")
+    }
+    return try object(source.name)
+  }
 
   /// A file of the folder.
   func file(_ name: String) throws -> Object {
@@ -82,13 +124,34 @@ struct Fixtures {
     }
   }
 
-  private static func write(_ text: String, to path: String) throws {
+  private static func write(bytes: [UInt8], to path: String) throws {
+    guard let file = fopen(path + ".new", "w") else {
+      throw BenchError("\(path): cannot be written")
+    }
+    fwrite(bytes, 1, bytes.count, file)
+    fclose(file)
+    rename(path + ".new", path)
+  }
+
+  /// A file that does not tell its size, as those of proc.
+  static func streamed(_ path: String) throws -> [UInt8] {
+    guard let file = fopen(path, "r") else { throw BenchError("\(path): cannot be read") }
+    defer { fclose(file) }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 65536)
+    while case let count = fread(&chunk, 1, chunk.count, file), count > 0 {
+      bytes += chunk[..<count]
+    }
+    return bytes
+  }
+
+  static func write(_ text: String, to path: String) throws {
     guard let file = fopen(path, "w") else { throw BenchError("\(path): cannot be written") }
     fputs(text, file)
     fclose(file)
   }
 
-  private static func contents(of path: String) throws -> [UInt8] {
+  static func contents(of path: String) throws -> [UInt8] {
     guard let file = fopen(path, "r") else { throw BenchError("\(path): cannot be read") }
     defer { fclose(file) }
     fseek(file, 0, SEEK_END)
