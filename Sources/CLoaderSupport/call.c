@@ -10,6 +10,9 @@ extern int __cxa_atexit(void (*)(void *), void *, void *);
 void hl_call_frame(const void *function, hl_frame *frame) {
   ((void (*)(hl_frame *))function)(frame);
 }
+void hl_call_hook(const void *function, hl_reload *reload) {
+  ((void (*)(hl_reload *))function)(reload);
+}
 void hl_call_initialiser(const void *function, int argc, char **argv, char **envp) {
   ((void (*)(int, char **, char **))function)(argc, argv, envp);
 }

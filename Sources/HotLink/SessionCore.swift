@@ -24,6 +24,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     var noticedAt: UInt64 = 0
     /// A refused change waits for the next one.
     var held = false
+    var hooks = HookState.idle
     /// The host is to look again whether replaced code is still in use.
     var shouldCollect = false
   }
@@ -269,6 +270,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   func publish() -> Outcome {
     guard linking.tryLock() else { return .busy }
     defer { linking.unlock() }
+    guard callBeforeHooks() else { return .nothing }
     let prepared = state.withLock { state -> PreparedReload? in
       defer { state.prepared = nil }
       return state.prepared
@@ -280,13 +282,17 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     do {
       let report = try linked.publish(prepared)
       let handler = state.withLock { state in
+        state.hooks = .idle
         state.generation = linked.generation
         return state.handler
       }
       handler?(.reloaded(report))
       return .published
     } catch {
-      let handler = state.withLock { $0.handler }
+      let handler = state.withLock { state in
+        state.hooks = .idle
+        return state.handler
+      }
       handler?(.refused(Refusal(unit: error.file, reason: .link(error))))
       return .nothing
     }

@@ -183,6 +183,14 @@ typedef struct {
   int32_t reserved;
 } hl_frame;
 void hl_call_frame(const void *function, hl_frame *frame);
+// What a hook of the program is told about a reload.
+typedef struct {
+  uint64_t from, to;             // generations: the one that ran, the one that runs next
+  uint32_t units;                // how many changed, appeared or went
+  uint32_t changed, added, removed;  // functions
+  const char *unit;              // whose hook it is; NULL: the program's
+} hl_reload;
+void hl_call_hook(const void *function, hl_reload *reload);
 void hl_call_initialiser(const void *function, int argc, char **argv, char **envp);
 int hl_call_main(const void *function, int argc, char **argv, char **envp);
 void hl_call_void(const void *function);

@@ -35,6 +35,8 @@ final class PreparedReload: @unchecked Sendable {
   var profile: [UInt8] = []
   /// Constructors of the Swift runtime's registration object, run first.
   var runtimeInitialisers: [UInt64] = []
+  /// Functions of the program that are called before and after it takes effect.
+  var hooks = ReloadHooks()
   /// `_init` and `_fini` of new units.
   var startCode: [Address] = []
   var endCode: [Address] = []

@@ -159,6 +159,7 @@ final class Program: @unchecked Sendable {
       let prepared = try finish(inputs, plans, set, registers, planning, clock.microseconds)
       prepared.waiting = waiting
       try bindLibraries(libraries, prepared)
+      if generation.number > 0 { prepared.hooks = ReloadHooks(of: prepared, in: self) }
       return prepared
     }
   }
@@ -294,6 +295,7 @@ final class Program: @unchecked Sendable {
     report.publishedAt = Stopwatch.now()
     startLibraries(prepared.libraries)
     start(prepared)
+    prepared.hooks.callAfter(&report)
     old.retire()
     prepared.members = []
     prepared.libraries = []

@@ -47,6 +47,10 @@ public struct ReloadReport: Sendable {
   public var linkMicroseconds = 0.0
   public var guardMicroseconds = 0.0
   public var swapMicroseconds = 0.0
+  /// Hooks of the program that were called, in order.
+  public var hooks: [String] = []
+  /// In hooks: the program's own time.
+  public var hookMicroseconds = 0.0
   /// `CLOCK_MONOTONIC` nanoseconds when the change was noticed, 0 when nobody noticed it.
   public var noticedAt: UInt64 = 0
   public var publishedAt: UInt64 = 0

@@ -86,6 +86,7 @@ struct Reporter: Sendable {
         ("link_us", .number(report.linkMicroseconds)),
         ("guard_us", .number(report.guardMicroseconds)),
         ("swap_us", .number(report.swapMicroseconds)),
+        ("hooks", .strings(report.hooks)), ("hooks_us", .number(report.hookMicroseconds)),
         ("latency_us", latency(report).map { .number($0) } ?? .null),
         ("pinned_bytes", .unsigned(report.pinnedBytes)),
       ])
@@ -100,6 +101,7 @@ struct Reporter: Sendable {
     if reinitialised > 0 { line += ", \(reinitialised) with a new initial value" }
     line += " | read \(time(report.readMicroseconds)), link \(time(report.linkMicroseconds))"
     line += ", guard \(time(report.guardMicroseconds)), swap \(time(report.swapMicroseconds))"
+    if !report.hooks.isEmpty { line += ", hooks \(time(report.hookMicroseconds))" }
     line += " | live now"
     say(colour(line, 32))
     for note in notes(report) { say("  " + note) }

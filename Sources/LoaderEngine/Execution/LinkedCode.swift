@@ -73,6 +73,34 @@ package enum LinkedCode {
     if let pointer = function.pointer { hl_call_void(pointer) }
   }
 
+  /// What a hook is told.
+  package struct Reload: Sendable {
+    package var from = 0
+    package var to = 0
+    package var units = 0
+    package var changed = 0
+    package var added = 0
+    package var removed = 0
+
+    package init() {}
+  }
+
+  /// `void f(hotlink_reload *)`
+  ///
+  /// - Parameter unit: whose hook it is; nil: the program's.
+  package static func hook(_ function: Address, _ reload: Reload, unit: String?) {
+    guard let pointer = function.pointer else { return }
+    var argument = hl_reload(
+      from: UInt64(reload.from), to: UInt64(reload.to), units: UInt32(clamping: reload.units),
+      changed: UInt32(clamping: reload.changed), added: UInt32(clamping: reload.added),
+      removed: UInt32(clamping: reload.removed), unit: nil)
+    guard let unit else { return hl_call_hook(pointer, &argument) }
+    unit.withCString {
+      argument.unit = $0
+      hl_call_hook(pointer, &argument)
+    }
+  }
+
   /// Where a C function of the host begins.
   ///
   /// - Parameter function: of a `@convention(c)` type.

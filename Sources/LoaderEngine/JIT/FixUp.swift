@@ -273,7 +273,9 @@ struct FixUp {
   private mutating func meaning(
     _ relocation: Elf64_Rela, _ formula: Formula, _ target: Target
   ) throws(LinkError) -> UInt64 {
-    if role == .unwind || role == .tied { return target.body }
+    if role == .unwind || (role == .tied && !isPiecewise(relocation, target)) {
+      return target.body
+    }
     if target.flags.contains(.section) {
       return try sectionMeaning(relocation, formula, target)
     }
@@ -295,6 +297,15 @@ struct FixUp {
       return space.slots.stub(try set.localSlot(linked, relocation.symbol)).value
     }
     return target.reference
+  }
+
+  /// Whether a reference by section and offset leads into one whose variables lie apart. Tables of handlers have such,
+  /// too: clang keeps the addresses of types that are caught in unnamed words of `.data`.
+  private func isPiecewise(_ relocation: Elf64_Rela, _ target: Target) -> Bool {
+    guard target.flags.contains(.section),
+      case .section(let aim) = linked.object.place(ofSymbol: relocation.symbol)
+    else { return false }
+    return linked.pieces[aim] != nil
   }
 
   /// A reference by section and offset: the compiler's way to name what is local.

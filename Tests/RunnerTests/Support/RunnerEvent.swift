@@ -35,6 +35,7 @@ struct RunnerEvent: Decodable, Sendable {
   var pins: [Pin] = []
   var undefined: [String] = []
   var immovable: [String] = []
+  var hooks: [String] = []
   var swiftRegistrations: Int?
   var pinnedBytes: UInt64?
   var reason: String?
@@ -46,6 +47,7 @@ struct RunnerEvent: Decodable, Sendable {
   private enum Key: String, CodingKey {
     case event, generation, units, relinked, relocations, changed, added, removed, kept
     case reinitialised, functions, verdicts, pins, undefined, immovable
+    case hooks
     case swiftRegistrations = "swift_registrations"
     case pinnedBytes = "pinned_bytes"
     case reason, unit, frames
@@ -69,6 +71,7 @@ struct RunnerEvent: Decodable, Sendable {
     relinked = try names(.relinked)
     undefined = try names(.undefined)
     immovable = try names(.immovable)
+    hooks = try names(.hooks)
     relocations = try values.decodeIfPresent(Int.self, forKey: .relocations)
     changed = try values.decodeIfPresent(Int.self, forKey: .changed)
     added = try values.decodeIfPresent(Int.self, forKey: .added)
