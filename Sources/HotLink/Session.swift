@@ -59,6 +59,8 @@ public final class Session: Sendable {
     public var debugging = Debugging.lazy
     /// What profilers are told of linked code.
     public var profiling = Profiling.off
+    /// What is done when the layout of kept data has changed.
+    public var layouts = LayoutPolicies()
 
     public init() {}
   }

@@ -25,6 +25,8 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     /// A refused change waits for the next one.
     var held = false
     var hooks = HookState.idle
+    /// Units whose change was refused and has not been replaced since.
+    var refusedUnits: Set<String> = []
     /// The host is to look again whether replaced code is still in use.
     var shouldCollect = false
   }
@@ -81,6 +83,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       if state.pending[change.name] == nil { state.order.append(change.name) }
       state.pending[change.name] = change.content.map { .content($0) } ?? .removal
       state.held = false
+      state.refusedUnits.remove(change.name)
     }
   }
 
@@ -233,9 +236,10 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     if let waiting { requeue(waiting) }
     let changes = takePending()
     do {
-      let prepared = try linked.prepare(changes)
+      let refused = state.withLock { $0.refusedUnits }
+      let (prepared, heldBack) = try prepare(changes, refused)
       prepared.report.readMicroseconds = readTime
-      prepared.changes = changes
+      keep(heldBack)
       prepared.report.noticedAt = state.withLock { state in
         defer { state.noticedAt = 0 }
         return state.noticedAt
@@ -244,15 +248,43 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       markReady()
     } catch {
       // Kept: the next change may be what was missing.
-      state.withLock { state in
-        for change in changes where state.pending[change.name] == nil {
-          state.order.append(change.name)
-          state.pending[change.name] = change.content.map { .content($0) } ?? .removal
-        }
-        state.held = true
-      }
+      keep(changes)
       let handler = state.withLock { $0.handler }
       handler?(.refused(error))
+    }
+  }
+
+  /// Prepares all changes; where the layout guard refuses, those without the ones refused before, which
+  /// are held back: their units run on in their old version, and other edits take effect.
+  private func prepare(
+    _ changes: [UnitChange], _ refused: Set<String>
+  ) throws(Refusal) -> (PreparedReload, heldBack: [UnitChange]) {
+    do {
+      let prepared = try linked.prepare(changes)
+      prepared.changes = changes
+      return (prepared, [])
+    } catch {
+      let fresh = changes.filter { !refused.contains($0.name) }
+      guard case .layout = error.reason, !fresh.isEmpty, fresh.count < changes.count,
+        let prepared = try? linked.prepare(fresh)
+      else { throw error }
+      let heldBack = changes.filter { refused.contains($0.name) }
+      prepared.changes = fresh
+      prepared.report.heldBack = heldBack.map(\.name)
+      return (prepared, heldBack)
+    }
+  }
+
+  /// Refused changes wait for the next one.
+  private func keep(_ changes: [UnitChange]) {
+    guard !changes.isEmpty else { return }
+    state.withLock { state in
+      for change in changes where state.pending[change.name] == nil {
+        state.order.append(change.name)
+        state.pending[change.name] = change.content.map { .content($0) } ?? .removal
+        state.refusedUnits.insert(change.name)
+      }
+      state.held = true
     }
   }
 

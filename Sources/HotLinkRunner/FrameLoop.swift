@@ -69,7 +69,17 @@ struct FrameLoop {
 enum StopRequest {
   private static let flag = Atomic<Bool>(false)
 
+  private static let restart = Atomic<Bool>(false)
+
   static var isMade: Bool { flag.load(ordering: .relaxed) }
+
+  /// Whether the program is to be started anew.
+  static var isForRestart: Bool { restart.load(ordering: .relaxed) }
+
+  static func askForRestart() {
+    restart.store(true, ordering: .relaxed)
+    flag.store(true, ordering: .relaxed)
+  }
 
   static func install() {
     for number in [SIGINT, SIGTERM] {

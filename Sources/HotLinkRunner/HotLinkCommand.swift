@@ -32,6 +32,8 @@ enum RunnerExit {
   /// `check --against`: a word differs.
   static let different: Int32 = 1
   static let badInput: Int32 = 2
+  /// `watch --layout restart`: kept data has another layout.
+  static let restartNeeded: Int32 = 3
   static let cannotReach: Int32 = 4
   /// `check --against`: the other loader cannot load it either.
   static let oracleRefuses: Int32 = 5

@@ -194,7 +194,11 @@ void hl_call_hook(const void *function, hl_reload *reload);
 void hl_call_initialiser(const void *function, int argc, char **argv, char **envp);
 int hl_call_main(const void *function, int argc, char **argv, char **envp);
 void hl_call_void(const void *function);
+void hl_call_migration(
+    const void *function, const void *old, size_t old_size, void *place, size_t size);
 const void *hl_call_resolver(const void *function);
+// A Swift symbol as a person reads it, to be freed; NULL when it is none or no runtime is there.
+char *hl_demangle_swift(const char *name);
 // Runs and forgets the handlers registered for a __dso_handle (Itanium C++ ABI: __cxa_finalize).
 void hl_run_exit_handlers(const void *dso);
 // `__cxa_atexit` and `atexit` for linked code, which keep who registered what.

@@ -14,6 +14,8 @@ final class PreparedReload: @unchecked Sendable {
   }
 
   let set: LinkedSet
+  /// Variables that get another layout.
+  var replacements: [Replacement] = []
   /// Emptied when it has taken effect: plans hold the versions they replace.
   var members: [Member]
   /// Shared objects, mapped and bound.

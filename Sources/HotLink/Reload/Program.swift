@@ -19,6 +19,8 @@ final class Program: @unchecked Sendable {
   var archives = ArchiveMembers()
   var endCode: [Address] = []
   var lazyUnits = LazyUnits()
+  /// Units of which it has been told that the layout guard is blind.
+  var knownBlind: Set<UInt32> = []
   let retirement = Retirement()
   let debugger: DebuggerView
   let profiler: ProfilerView?
@@ -66,6 +68,8 @@ final class Program: @unchecked Sendable {
       throw Refusal(unit: error.file.isEmpty ? first : error.file, reason: .link(error))
     } catch let error as StateRefusal {
       throw Refusal(unit: error.unit, reason: .state(error))
+    } catch let error as LayoutRefusal {
+      throw Refusal(unit: error.unit, reason: .layout(error))
     } catch {
       throw Refusal(
         unit: first,
@@ -89,6 +93,7 @@ final class Program: @unchecked Sendable {
       }
     }
     var unkept: [UInt32: Set<Int>] = [:]
+    let guarded = try guardLayouts(inputs)
     while true {
       pullMembers(into: &inputs)
       try pullCompilerRuntime(into: &inputs, base)
@@ -108,6 +113,7 @@ final class Program: @unchecked Sendable {
           object, unit: unit.name, old: unit.version,
           discarded: inputs.discardedSections(object, unit.id, owners, space),
           unkept: unkept[unit.id] ?? [], isReload: isReload,
+          decisions: guarded.decisions[unit.id] ?? LayoutDecisions(),
           elsewhere: { inputs.variableElsewhere($0, unit) })
         planning += start.microseconds
         plans.append(plan)
@@ -156,7 +162,9 @@ final class Program: @unchecked Sendable {
         libraries += followers
         continue
       }
-      let prepared = try finish(inputs, plans, set, registers, planning, clock.microseconds)
+      let prepared = try finish(
+        inputs, plans, set, registers, planning + guarded.microseconds, clock.microseconds)
+      note(guarded, in: prepared)
       prepared.waiting = waiting
       try bindLibraries(libraries, prepared)
       if generation.number > 0 { prepared.hooks = ReloadHooks(of: prepared, in: self) }
@@ -198,7 +206,8 @@ final class Program: @unchecked Sendable {
       let plan = plans[index]
       report.immovable += linked.immovable
       let initialisers = try InitialiserPlan(
-        object, unit: unit.name, old: unit.version?.object, newVariables: plan.newVariables)
+        object, unit: unit.name, old: unit.version?.object,
+        newVariables: plan.newVariables.union(plan.decisions.reset))
       let isSame = unit.version?.object === object
       members.append(
         PreparedReload.Member(
@@ -274,6 +283,9 @@ final class Program: @unchecked Sendable {
       report.verdicts += member.plan.remarks(member.unit.name)
     }
     report.verdicts += carryLibraries(prepared.libraries)
+    for replacement in prepared.replacements {
+      if let verdict = replacement.perform(in: space.arena) { report.verdicts.append(verdict) }
+    }
     for change in prepared.set.gotChanges + prepared.gotChanges {
       space.got.set(change.entry, change.value)
     }
@@ -293,6 +305,7 @@ final class Program: @unchecked Sendable {
     releaseData(of: gone)
     report.swapMicroseconds = clock.microseconds
     report.publishedAt = Stopwatch.now()
+    callMigrations(prepared)
     startLibraries(prepared.libraries)
     start(prepared)
     prepared.hooks.callAfter(&report)

@@ -18,6 +18,8 @@ extension Program {
     var arguments: [String] = []
     var debugging = Session.Debugging.lazy
     var profiling = Session.Profiling.off
+    /// What is done when kept data has another layout.
+    var layouts = LayoutPolicies()
     private var binding = Session.Options()
 
     init(_ options: Session.Options) {
@@ -30,6 +32,7 @@ extension Program {
       arguments = options.arguments
       debugging = options.debugging
       profiling = options.profiling
+      layouts = options.layouts
       binding = options
     }
 

@@ -37,6 +37,12 @@ public struct ReloadReport: Sendable {
   public var verdicts: [Verdict] = []
   /// Functions whose addresses could not be redirected to their stubs.
   public var immovable: [String] = []
+  /// Types behind pointers that changed and were let pass, as asked for.
+  public var layoutWarnings: [LayoutChange] = []
+  /// Units whose types could not be compared: they were compiled without debug data.
+  public var blindUnits: [BlindUnit] = []
+  /// Units whose own change is still refused: they run on in their old version.
+  public var heldBack: [String] = []
   public var undefinedFunctions: [String] = []
   /// Old code that could not be recycled yet, and constants that are kept for ever.
   public var pins: [Pin] = []
@@ -59,6 +65,20 @@ public struct ReloadReport: Sendable {
   public func count(_ matches: (Verdict.Fate) -> Bool) -> Int {
     verdicts.reduce(0) { $0 + (matches($1.fate) ? 1 : 0) }
   }
+}
+
+/// A unit that the layout guard knows nothing about: only sizes and symbols were compared.
+public struct BlindUnit: Hashable, Sendable {
+  public enum Reason: Hashable, Sendable {
+    case noDebugData
+    /// It is in another file (`-gsplit-dwarf`).
+    case splitDebugData
+    case unreadableDebugData
+  }
+  public var unit: String
+  public var reason: Reason
+  /// It has not been told of this unit before.
+  public var isNews: Bool
 }
 
 /// Memory of an earlier generation that must stay.
@@ -87,6 +107,7 @@ public struct Refusal: Error, Sendable {
   public enum Reason: Sendable {
     case link(LinkError)
     case state(StateRefusal)
+    case layout(LayoutRefusal)
   }
   /// The unit at fault, or the first of those that changed.
   public var unit: String
@@ -95,5 +116,11 @@ public struct Refusal: Error, Sendable {
   public init(unit: String, reason: Reason) {
     self.unit = unit
     self.reason = reason
+  }
+
+  /// Whether the policy for what changed is to start the program anew.
+  public var needsRestart: Bool {
+    if case .layout(let refusal) = reason { return refusal.policy == .restart }
+    return false
   }
 }

@@ -31,6 +31,8 @@ struct StatePlan {
   private let elsewhere: (NameView) -> Variable?
   private let relocations: SectionRelocations
   private let records: SwiftRecords
+  /// Variables whose type changed: their values are not carried as they are.
+  let decisions: LayoutDecisions
 
   /// - Parameters:
   ///   - discarded: sections of groups that another unit supplies.
@@ -39,12 +41,13 @@ struct StatePlan {
   ///   - elsewhere: global data that another changed unit had in the old generation.
   init(
     _ object: ObjectFile, unit: String, old: UnitVersion?, discarded: Set<Int>, unkept: Set<Int>,
-    isReload: Bool, elsewhere: @escaping (NameView) -> Variable?
+    isReload: Bool, decisions: LayoutDecisions, elsewhere: @escaping (NameView) -> Variable?
   ) throws {
     self.object = object
     self.unit = unit
     self.old = old
     self.elsewhere = elsewhere
+    self.decisions = decisions
     roles = isReload ? SectionRole.all(of: object) : []
     symbols = isReload ? SymbolsBySection(object) : .none
     ordinals = isReload ? LocalOrdinals(object) : .none
@@ -250,16 +253,18 @@ struct StatePlan {
         continue
       }
       let name = object.name(ofSymbol: symbol).string
-      if let variable, atom.size > variable.room, kind == .data, !IdentityNames.isIdentity(name) {
+      if let variable, atom.size > variable.room, kind == .data, !IdentityNames.isIdentity(name),
+        !decisions.replaces(symbol)
+      {
         throw StateRefusal(
           unit: unit, symbol: name,
           reason: .noRoomToGrow(from: variable.size, to: atom.size, room: variable.room))
       }
       guard let variable, atom.size <= variable.room else {
-        if variable != nil {
-          try refuseShape(name, variable?.size ?? 0, atom.size)
+        if let variable, !decisions.replaces(symbol) {
+          try refuseShape(name, variable.size, atom.size)
           movedConstants.append(name)
-        } else if kind == .data {
+        } else if variable == nil, kind == .data {
           newVariables.insert(symbol)
         }
         pieces.append(
@@ -334,6 +339,7 @@ struct StatePlan {
     _ section: Int, _ atom: Atom, _ symbol: Int, _ variable: Variable?, at address: UInt64,
     _ image: UnsafeMutableRawPointer?
   ) throws {
+    guard !decisions.replaces(symbol) else { return }
     let name = object.name(ofSymbol: symbol).string
     if let variable { try refuseShape(name, variable.size, atom.size) }
     let isConstant =

@@ -38,6 +38,12 @@ public struct Verdict: Hashable, Sendable {
     case initialiserNotRun
     /// The initialiser of new variables was run.
     case initialised
+    /// Its type changed: it was initialised anew, as asked for. `moved`: it did not fit its place.
+    case reset(moved: Bool)
+    /// Its type changed: its members were carried over by name. Sizes in bytes.
+    case migrated(from: UInt64, to: UInt64, moved: Bool)
+    /// Its type changed: a function of the program carried it over.
+    case migratedByHook(function: String, moved: Bool)
   }
 }
 

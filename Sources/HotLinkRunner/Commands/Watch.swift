@@ -15,7 +15,14 @@ struct Watch: ParsableCommand {
       { uint64_t number; double time; double dt; int32_t stop; int32_t reserved; }, which a
       `void tick(void)` simply ignores. Setting `stop` ends the loop.
 
-      Exit codes: 0 ended, 2 the first link was refused, 4 the directory cannot be watched.
+      When the layout of data that the program keeps has changed, --layout says what to do: refuse (the
+      program goes on as it was), reset (the variable gets its initial value), migrate (members are carried over by
+      name), restart (ends with exit code 3). NAME=POLICY is for one unit (game.o) or variable (game::player), and may
+      be given more than once. A function hotlink_migrate_VARIABLE(const void *old, size_t old_size, void *new,
+      size_t new_size) in the new code goes before all of them.
+
+      Exit codes: 0 ended, 2 the first link was refused, 3 a restart is needed, 4 the directory cannot be
+      watched.
       """)
 
   @Argument(help: "Directories, objects, archives or shared objects to run and watch.")
@@ -58,6 +65,8 @@ struct Watch: ParsableCommand {
   )
   var perf: PerfChoice?
 
+  @OptionGroup var layouts: LayoutGuardOptions
+
   @Flag(help: "One JSON object a line on standard output.")
   var json = false
 
@@ -77,9 +86,13 @@ struct Watch: ParsableCommand {
     options.debugging = debug.mode
     options.profiling = perf?.mode ?? .off
     options.arguments = ["hotlink"] + paths
+    options.layouts = layouts.policies
     do {
       let session = try Session(options)
-      session.onEvent { reporter.report($0) }
+      session.onEvent { event in
+        reporter.report(event)
+        if case .refused(let refusal) = event, refusal.needsRestart { StopRequest.askForRestart() }
+      }
       try session.follow(
         .watching(paths.map { FilePath($0) }, settle: .milliseconds(settle)))
       for archive in libraries.archives { try session.add(FilePath(archive.path)) }
@@ -101,6 +114,6 @@ struct Watch: ParsableCommand {
       reporter.say("error: \(error)")
       throw ExitCode(RunnerExit.cannotReach)
     }
-    Glibc.exit(RunnerExit.accepted)
+    Glibc.exit(StopRequest.isForRestart ? RunnerExit.restartNeeded : RunnerExit.accepted)
   }
 }

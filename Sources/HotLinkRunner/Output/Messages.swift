@@ -70,6 +70,7 @@ enum Messages {
     switch refusal.reason {
     case .link(let error): return text(error)
     case .state(let state): return text(state)
+    case .layout(let layout): return LayoutReport.text(layout)
     }
   }
 
@@ -83,7 +84,10 @@ enum Messages {
   }
 
   /// One line for `--json`.
-  static func line(_ refusal: Refusal) -> String { line(text(refusal)) }
+  static func line(_ refusal: Refusal) -> String {
+    if case .layout(let layout) = refusal.reason { return line(LayoutReport.summary(layout)) }
+    return line(text(refusal))
+  }
   static func line(_ error: LinkError) -> String { line(text(error)) }
 
   private static func line(_ text: String) -> String {

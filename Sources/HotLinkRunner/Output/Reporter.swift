@@ -81,6 +81,9 @@ struct Reporter: Sendable {
         ("pins", .array(report.pins.map(pin))),
         ("undefined", .strings(report.undefinedFunctions)),
         ("immovable", .strings(report.immovable)),
+        ("layout_warnings", .array(report.layoutWarnings.map(LayoutReport.json))),
+        ("blind", .array(report.blindUnits.map(LayoutReport.json))),
+        ("held_back", .strings(report.heldBack)),
         ("swift_registrations", .count(report.swiftRegistrations)),
         ("read_us", .number(report.readMicroseconds)),
         ("link_us", .number(report.linkMicroseconds)),
@@ -123,8 +126,16 @@ struct Reporter: Sendable {
       case .moved: return "\(name): constant moved; the old one stays readable"
       case .initialiserNotRun: return "\(name): edited initialiser not run again"
       case .initialised: return "\(name): initialised"
+      case .reset(let moved): return "\(name): reset to its initial value\(place(moved))"
+      case .migrated(let from, let to, let moved):
+        return "\(name): migrated by name, \(from) → \(to) bytes\(place(moved))"
+      case .migratedByHook(let function, let moved):
+        return "\(name): migrated by \(function)\(place(moved))"
       }
     }
+    notes += report.layoutWarnings.flatMap(LayoutReport.warning)
+    notes += report.heldBack.map { "\(short($0)) stays at its old version: its change is refused" }
+    notes += report.blindUnits.filter(\.isNews).map(LayoutReport.blind)
     notes += report.immovable.map { "\($0): its address could not be redirected; old body" }
     if !report.undefinedFunctions.isEmpty {
       notes.append(
@@ -142,13 +153,14 @@ struct Reporter: Sendable {
 
   func refused(_ refusal: Refusal) {
     guard !isJSON else {
-      return emit([
-        ("event", .string("refused")), ("reason", .string(Messages.line(refusal))),
-        ("unit", .string(refusal.unit)),
-      ])
+      return emit(
+        [
+          ("event", .string("refused")), ("reason", .string(Messages.line(refusal))),
+          ("unit", .string(refusal.unit)),
+        ] + LayoutReport.members(refusal))
     }
     say(colour(Messages.text(refusal), 31))
-    say("  the program goes on as it was")
+    say(refusal.needsRestart ? "  restart needed" : "  the program goes on as it was")
   }
 
   func stopped(frames: UInt64) {
@@ -197,8 +209,24 @@ struct Reporter: Sendable {
     case .moved: members.append(("fate", .string("moved")))
     case .initialiserNotRun: members.append(("fate", .string("initialiser_not_run")))
     case .initialised: members.append(("fate", .string("initialised")))
+    case .reset(let moved):
+      members += [("fate", .string("reset")), ("moved", .bool(moved))]
+    case .migrated(let from, let to, let moved):
+      members += [
+        ("fate", .string("migrated")), ("from", .unsigned(from)), ("to", .unsigned(to)),
+        ("moved", .bool(moved)),
+      ]
+    case .migratedByHook(let function, let moved):
+      members += [
+        ("fate", .string("migrated_by_hook")), ("hook", .string(function)),
+        ("moved", .bool(moved)),
+      ]
     }
     return .object(members)
+  }
+
+  private func place(_ moved: Bool) -> String {
+    moved ? "; it did not fit its place and moved" : ""
   }
 
   private func pin(_ pin: Pin) -> JSON {

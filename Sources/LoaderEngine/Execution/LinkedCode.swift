@@ -101,6 +101,16 @@ package enum LinkedCode {
     }
   }
 
+  /// `void f(const void *old, size_t old_size, void *new, size_t new_size)`
+  package static func migrate(
+    _ function: Address, _ old: UnsafeRawPointer, _ oldSize: UInt64, _ new: Address,
+    _ newSize: UInt64
+  ) {
+    guard let pointer = function.pointer else { return }
+    hl_call_migration(
+      pointer, old, Int(oldSize), UnsafeMutableRawPointer(mutating: new.pointer), Int(newSize))
+  }
+
   /// Where a C function of the host begins.
   ///
   /// - Parameter function: of a `@convention(c)` type.

@@ -114,7 +114,7 @@ package final class StaticTLS: @unchecked Sendable {
   /// The same for all variables of a link: each thread is interrupted once, and none when the bytes
   /// are what threads have anyway.
   ///
-  /// - Throws: `LinkError.unreachableThread` when one neither answers within 200 ms nor can be
+  /// - Throws: `LinkError.unreachableThread` when one neither answers within two seconds nor can be
   ///   written from outside; `.system`.
   package func initialise(_ pieces: [Piece]) throws(LinkError) {
     let needed = pieces.filter { piece in
@@ -129,7 +129,7 @@ package final class StaticTLS: @unchecked Sendable {
         count: min($0.bytes.count, Int($0.size)))
     }
     var unreached: Int32 = 0
-    switch hl_static_tls_initialise(raw, raw.count, 200, &unreached) {
+    switch hl_static_tls_initialise(raw, raw.count, 2000, &unreached) {
     case 0: return
     case ETIMEDOUT:
       throw LinkError(

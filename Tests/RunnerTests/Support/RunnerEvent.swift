@@ -11,6 +11,39 @@ struct RunnerEvent: Decodable, Sendable {
     var source: Int64?
     var from: UInt64?
     var to: UInt64?
+    var moved: Bool?
+    var hook: String?
+  }
+  /// A type that changed.
+  struct Layout: Decodable, Sendable {
+    struct Form: Decodable, Sendable {
+      struct Member: Decodable, Sendable {
+        var kind: String
+        var offset: Int
+        var size: Int
+        var type: String
+        var name: String
+      }
+      var name: String
+      var size: Int
+      var members: [Member]
+    }
+    struct Difference: Decodable, Sendable {
+      var path: String
+      var change: String
+      var text: String
+      var old: Form
+      var new: Form
+    }
+    var kind: String
+    var name: String
+    var unit: String
+    var callers: [String]?
+    var differences: [Difference]
+  }
+  struct Blind: Decodable, Sendable {
+    var unit: String
+    var reason: String
   }
   struct Pin: Decodable, Sendable {
     var unit: String
@@ -40,6 +73,13 @@ struct RunnerEvent: Decodable, Sendable {
   var pinnedBytes: UInt64?
   var reason: String?
   var unit: String?
+  var policy: String?
+  var obstacle: String?
+  var layouts: [Layout] = []
+  var layoutWarnings: [Layout] = []
+  var blind: [Blind] = []
+  var heldBack: [String] = []
+  var restartNeeded: Bool?
   var frames: UInt64?
   /// Where it stands in the output.
   var index = 0
@@ -50,7 +90,10 @@ struct RunnerEvent: Decodable, Sendable {
     case hooks
     case swiftRegistrations = "swift_registrations"
     case pinnedBytes = "pinned_bytes"
-    case reason, unit, frames
+    case reason, unit, frames, policy, obstacle, layouts, blind
+    case layoutWarnings = "layout_warnings"
+    case heldBack = "held_back"
+    case restartNeeded = "restart_needed"
   }
 
   /// In place of one that has not come yet.
@@ -85,6 +128,13 @@ struct RunnerEvent: Decodable, Sendable {
     reason = try values.decodeIfPresent(String.self, forKey: .reason)
     unit = try values.decodeIfPresent(String.self, forKey: .unit)
     frames = try values.decodeIfPresent(UInt64.self, forKey: .frames)
+    policy = try values.decodeIfPresent(String.self, forKey: .policy)
+    obstacle = try values.decodeIfPresent(String.self, forKey: .obstacle)
+    layouts = try values.decodeIfPresent([Layout].self, forKey: .layouts) ?? []
+    layoutWarnings = try values.decodeIfPresent([Layout].self, forKey: .layoutWarnings) ?? []
+    blind = try values.decodeIfPresent([Blind].self, forKey: .blind) ?? []
+    heldBack = try names(.heldBack)
+    restartNeeded = try values.decodeIfPresent(Bool.self, forKey: .restartNeeded)
   }
 
   /// The verdict on a variable, by its symbol, or by a part of a mangled one.

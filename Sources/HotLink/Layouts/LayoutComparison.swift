@@ -1,0 +1,399 @@
+// Old types against new ones, by structure: what lies where and is called what. Names of types do not count,
+// those of members do. What is incomplete on one side is no difference: compilers emit a type in one unit only.
+internal import LoaderEngine
+
+/// Compares types of two tables.
+struct LayoutComparison {
+  private let old: TypeTable
+  private let new: TypeTable
+  /// Pairs that are equal, with all they reach.
+  private var equal: Set<UInt64> = []
+  private var steps: [Step] = []
+  private var seen: Set<UInt64> = []
+  private var seenBehind: Set<UInt64> = []
+  private var found: [Found] = []
+  /// Stop at pointers: as a caller and a called function must agree.
+  let staysByValue: Bool
+  /// At most so many differences are told.
+  private static let most = 64
+
+  /// A pair of types on the way from the root.
+  private struct Step {
+    var old: TypeIndex
+    var new: TypeIndex
+    /// Index of the step it was reached from; -1: the root.
+    var parent: Int
+    var link: Link
+    var isBehindPointer: Bool
+  }
+
+  private enum Link {
+    case root, pointee, element, result
+    case member(NameView?)
+    case parameter(Int)
+  }
+
+  private struct Found {
+    var step: Int
+    var part: LayoutDifference.Part
+    var name: NameView?
+    var what: What
+    /// The pair itself differs, not one of its parts.
+    var isWhole = false
+    /// Names of types are made only when they are told.
+    enum What {
+      case done(LayoutDifference.What)
+      case retyped(TypeIndex, TypeIndex)
+    }
+  }
+
+  init(_ old: TypeTable, _ new: TypeTable, staysByValue: Bool = false) {
+    self.old = old
+    self.new = new
+    self.staysByValue = staysByValue
+  }
+
+  /// All differences between two types, those that are not behind pointers first; empty: none.
+  ///
+  /// - Parameter growsAtEnd: an array may have another length: its elements stay where they are.
+  mutating func differences(
+    _ oldType: TypeIndex, _ newType: TypeIndex, growsAtEnd: Bool = false
+  ) -> [LayoutDifference] {
+    var before = oldType
+    var after = newType
+    if growsAtEnd { (before, after) = elements(before, after) }
+    guard !equal.contains(LayoutComparison.key(before, after)) else { return [] }
+    steps = []
+    seen = []
+    seenBehind = []
+    found = []
+    var behind: [Int] = []
+    visit(before, after, parent: -1, before == oldType ? .root : .element, false)
+    var at = 0
+    var atBehind = 0
+    while found.count < LayoutComparison.most {
+      if at < steps.count {
+        if steps[at].isBehindPointer { behind.append(at) } else { compare(at) }
+        at += 1
+      } else if atBehind < behind.count {
+        let step = steps[behind[atBehind]]
+        // What is also there by value has been compared as that.
+        if !seen.contains(LayoutComparison.key(step.old, step.new)) { compare(behind[atBehind]) }
+        atBehind += 1
+      } else {
+        break
+      }
+    }
+    if found.isEmpty {
+      equal.formUnion(seen)
+      equal.formUnion(seenBehind)
+    }
+    return found.map(tell)
+  }
+
+  /// The elements of two arrays that differ in their first dimension only.
+  private func elements(_ a: TypeIndex, _ b: TypeIndex) -> (TypeIndex, TypeIndex) {
+    let (before, after) = (old[old.resolved(a)], new[new.resolved(b)])
+    guard before.shape == .array, after.shape == .array,
+      before.members.count == after.members.count,
+      old.members(of: before).dropFirst().map(\.offset)
+        == new.members(of: after).dropFirst().map(\.offset)
+    else { return (a, b) }
+    return (before.target, after.target)
+  }
+
+  private static func key(_ a: TypeIndex, _ b: TypeIndex) -> UInt64 {
+    UInt64(UInt32(bitPattern: a)) << 32 | UInt64(UInt32(bitPattern: b))
+  }
+
+  private mutating func visit(
+    _ a: TypeIndex, _ b: TypeIndex, parent: Int, _ link: Link, _ isBehindPointer: Bool
+  ) {
+    let (before, after) = (old.resolved(a), new.resolved(b))
+    let key = LayoutComparison.key(before, after)
+    if equal.contains(key) { return }
+    if isBehindPointer {
+      guard !seen.contains(key), seenBehind.insert(key).inserted else { return }
+    } else {
+      guard seen.insert(key).inserted else { return }
+    }
+    steps.append(
+      Step(
+        old: before, new: after, parent: parent, link: link, isBehindPointer: isBehindPointer))
+  }
+
+  private mutating func note(
+    _ step: Int, _ part: LayoutDifference.Part, _ name: NameView?, _ what: LayoutDifference.What
+  ) {
+    found.append(Found(step: step, part: part, name: name, what: .done(what)))
+  }
+
+  // MARK: one pair
+
+  private mutating func compare(_ index: Int) {
+    let step = steps[index]
+    let (before, after) = (old[step.old], new[step.new])
+    if before.shape == .incomplete || after.shape == .incomplete { return }
+    let behind = step.isBehindPointer
+    switch (before.shape, after.shape) {
+    case (.nothing, .nothing): break
+    // Bits mean the same, as in a conversion of the language.
+    case (.integer, .integer), (.enumeration, .integer), (.integer, .enumeration):
+      if before.size != after.size { retyped(index) }
+    case (.boolean, .boolean), (.floating, .floating):
+      if before.size != after.size { retyped(index) }
+    case (.other, .other):
+      if before.size != after.size || before.encoding != after.encoding { retyped(index) }
+    case (.pointer, .pointer), (.reference, .reference), (.pointer, .reference),
+      (.reference, .pointer), (.memberPointer, .memberPointer):
+      if before.size != after.size { return retyped(index) }
+      // A pointer to anything says nothing about it.
+      if old[old.resolved(before.target)].shape == .nothing
+        || new[new.resolved(after.target)].shape == .nothing
+      {
+        return
+      }
+      if staysByValue { return comparePointees(index, before, after) }
+      visit(before.target, after.target, parent: index, .pointee, true)
+    case (.array, .array):
+      let counts = (
+        old.members(of: before).map(\.offset), new.members(of: after).map(\.offset)
+      )
+      if counts.0 != counts.1 {
+        if counts.0.count == 1, counts.1.count == 1 {
+          whole(index, .done(.elements(from: counts.0[0], to: counts.1[0])))
+        } else {
+          retyped(index)
+        }
+      }
+      visit(before.target, after.target, parent: index, .element, behind)
+    case (.function, .function):
+      visit(before.target, after.target, parent: index, .result, behind)
+      let (left, right) = (old.members(of: before), new.members(of: after))
+      if left.count != right.count { return retyped(index) }
+      for (number, pair) in zip(left, right).enumerated() {
+        visit(pair.0.type, pair.1.type, parent: index, .parameter(number), behind)
+      }
+    case (.enumeration, .enumeration): compareEnumerators(index, before, after)
+    case (.record, .record), (.union, .union): compareMembers(index, before, after)
+    default: retyped(index)
+    }
+  }
+
+  private mutating func retyped(_ index: Int) {
+    whole(index, .retyped(steps[index].old, steps[index].new))
+  }
+
+  private mutating func whole(_ index: Int, _ what: Found.What) {
+    let step = steps[index]
+    // Told as a change of the member that has the type.
+    let (part, name): (LayoutDifference.Part, NameView?) =
+      switch step.link {
+      case .member(let name): (.member, name)
+      case .parameter: (.parameter, nil)
+      case .result: (.result, nil)
+      case .root, .pointee, .element: (.type, nil)
+      }
+    found.append(Found(step: index, part: part, name: name, what: what, isWhole: true))
+  }
+
+  /// Of a signature: a pointer to a number or to something of another kind.
+  private mutating func comparePointees(_ index: Int, _ before: TypeNode, _ after: TypeNode) {
+    let (a, b) = (old[old.resolved(before.target)], new[new.resolved(after.target)])
+    switch (a.shape, b.shape) {
+    case (.incomplete, _), (_, .incomplete), (.record, .record), (.union, .union),
+      (.function, .function), (.array, _), (_, .array), (.enumeration, .integer),
+      (.integer, .enumeration), (.enumeration, .enumeration):
+      return
+    case _ where a.shape == b.shape && a.size == b.size: return
+    default: retyped(index)
+    }
+  }
+
+  private mutating func compareEnumerators(_ index: Int, _ before: TypeNode, _ after: TypeNode) {
+    if before.size != after.size {
+      note(index, .type, nil, .resized(from: before.size, to: after.size))
+    }
+    let (left, right) = (old.members(of: before), new.members(of: after))
+    // New ones at the end, or in a gap: every value that may be kept means what it meant.
+    for (position, one) in left.enumerated() {
+      let other = right.startIndex + position
+      if other < right.endIndex, LayoutComparison.haveSameName(right[other], one),
+        right[other].offset == one.offset
+      {
+        continue
+      }
+      guard let twin = right.first(where: { LayoutComparison.haveSameName($0, one) }) else {
+        note(index, .enumerator, one.name, .removed)
+        continue
+      }
+      if twin.offset != one.offset {
+        note(index, .enumerator, one.name, .moved(from: one.offset, to: twin.offset))
+      }
+    }
+  }
+
+  private mutating func compareMembers(_ index: Int, _ before: TypeNode, _ after: TypeNode) {
+    let behind = steps[index].isBehindPointer
+    let (left, right) = (old.members(of: before), new.members(of: after))
+    let count = found.count
+    if !matchInOrder(index, left, right, behind) { matchByName(index, left, right, behind) }
+    if found.count == count, before.size != after.size {
+      note(index, .type, nil, .resized(from: before.size, to: after.size))
+    }
+  }
+
+  /// The common case: the same members at the same places.
+  private mutating func matchInOrder(
+    _ index: Int, _ left: ArraySlice<TypeMember>, _ right: ArraySlice<TypeMember>, _ behind: Bool
+  ) -> Bool {
+    guard left.count == right.count,
+      zip(left, right).allSatisfy({ a, b in
+        a.kind == b.kind && LayoutComparison.haveSameName(a, b) && a.offset == b.offset
+          && a.bitSize == b.bitSize
+      })
+    else { return false }
+    for (a, b) in zip(left, right) { follow(index, a, b, behind) }
+    return true
+  }
+
+  private mutating func follow(_ index: Int, _ a: TypeMember, _ b: TypeMember, _ behind: Bool) {
+    switch a.kind {
+    case .field, .base, .virtualBase: visit(a.type, b.type, parent: index, .member(a.name), behind)
+    default: break
+    }
+  }
+
+  private mutating func matchByName(
+    _ index: Int, _ left: ArraySlice<TypeMember>, _ right: ArraySlice<TypeMember>, _ behind: Bool
+  ) {
+    let step = steps[index]
+    let before = VirtualFunctions.introduced(step.old, old)
+    let after = VirtualFunctions.introduced(step.new, new)
+    // Without its base classes, an override and a new function look the same.
+    let isVague =
+      VirtualFunctions.hasUnknownBase(step.old, old)
+      || VirtualFunctions.hasUnknownBase(step.new, new)
+    let leftParts = left.filter { $0.kind != .virtualFunction } + before
+    let rightParts = right.filter { $0.kind != .virtualFunction } + after
+    var used: Set<Int> = []
+    var pairs: [(TypeMember, TypeMember)] = []
+    for one in leftParts {
+      let twin = rightParts.indices.first { position in
+        !used.contains(position) && isSame(one, rightParts[position])
+      }
+      guard let twin else {
+        if isVague, one.kind == .virtualFunction { continue }
+        note(index, one.kind.part, partName(one, old), .removed)
+        continue
+      }
+      used.insert(twin)
+      pairs.append((one, rightParts[twin]))
+    }
+    for (position, other) in rightParts.enumerated() where !used.contains(position) {
+      if isVague, other.kind == .virtualFunction { continue }
+      note(index, other.kind.part, partName(other, new), .added)
+    }
+    for (one, other) in pairs {
+      let part = one.kind.part
+      if one.bitSize != other.bitSize {
+        note(
+          index, part, partName(one, old), .bitsChanged(from: one.bitSize, to: other.bitSize))
+      }
+      if one.offset != other.offset {
+        note(index, part, partName(one, old), .moved(from: one.offset, to: other.offset))
+      }
+      follow(index, one, other, behind)
+    }
+  }
+
+  /// Whether two parts are one that may have moved.
+  private func isSame(_ a: TypeMember, _ b: TypeMember) -> Bool {
+    guard a.kind == b.kind else { return false }
+    switch a.kind {
+    case .base, .virtualBase:
+      return old[old.resolved(a.type)].name.map { one in
+        new[new.resolved(b.type)].name.map { $0 == one } ?? false
+      } ?? false
+    case .virtualFunction:
+      return LayoutComparison.haveSameName(a, b) && VirtualFunctions.haveSameParameters(a, b)
+    case .field where a.name == nil && b.name == nil:
+      // Anonymous unions: by place.
+      return a.offset == b.offset
+    default: return LayoutComparison.haveSameName(a, b)
+    }
+  }
+
+  private func partName(_ member: TypeMember, _ table: TypeTable) -> NameView? {
+    switch member.kind {
+    case .base, .virtualBase: table[table.resolved(member.type)].name
+    default: member.name
+    }
+  }
+
+  static func haveSameName(_ a: TypeMember, _ b: TypeMember) -> Bool {
+    // The pointer to the table is named after the class.
+    if a.kind == .tablePointer { return true }
+    switch (a.name, b.name) {
+    case (nil, nil): return true
+    case (let one?, let other?): return one == other
+    default: return false
+    }
+  }
+
+  // MARK: telling
+
+  private func tell(_ found: Found) -> LayoutDifference {
+    let step = steps[found.step]
+    let home = home(of: found)
+    let what: LayoutDifference.What =
+      switch found.what {
+      case .done(let what): what
+      case .retyped(let a, let b): .retyped(from: old.name(of: a), to: new.name(of: b))
+      }
+    let name = found.name?.string ?? ""
+    var path = path(of: found.step)
+    if found.isWhole, path.hasSuffix("->") { path.removeLast(2) }
+    if found.part != .type, !found.isWhole, !name.isEmpty {
+      path += path.hasSuffix("->") ? name : "." + name
+    }
+    return LayoutDifference(
+      path: path, part: found.part, name: name, what: what,
+      old: LayoutText.layout(steps[home].old, old), new: LayoutText.layout(steps[home].new, new),
+      isBehindPointer: step.isBehindPointer)
+  }
+
+  /// The innermost type with parts around a difference.
+  private func home(of found: Found) -> Int {
+    var index = found.step
+    while steps[index].parent >= 0 {
+      switch old[steps[index].old].shape {
+      case .record, .union, .enumeration, .function:
+        if !(found.isWhole && index == found.step) { return index }
+      default: break
+      }
+      index = steps[index].parent
+    }
+    return index
+  }
+
+  private func path(of step: Int) -> String {
+    var parts: [String] = []
+    var index = step
+    while index >= 0 {
+      let step = steps[index]
+      switch step.link {
+      case .root: break
+      case .pointee: parts.append("->")
+      case .element: parts.append("[]")
+      case .result: parts.append(" result")
+      case .parameter(let number): parts.append(" parameter \(number + 1)")
+      case .member(let name):
+        let aim = old[step.old]
+        parts.append("." + (name?.string ?? aim.name.map { $0.string } ?? "(anonymous)"))
+      }
+      index = step.parent
+    }
+    return parts.reversed().joined().replacing("->.", with: "->")
+  }
+}

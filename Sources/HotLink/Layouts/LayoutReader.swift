@@ -1,0 +1,274 @@
+// From debug data to a table of types: begins at variables that have a place and at functions that others may
+// call, and follows what they are made of, through pointers too. A list and no recursion: types may refer
+// to each other in circles, or in chains of any length.
+internal import LoaderEngine
+
+/// Fills a `TypeTable`.
+final class LayoutReader {
+  private let entries: DebugEntries
+  private(set) var table = TypeTable()
+  private var known: [Int: TypeIndex] = [:]
+  /// Entries whose nodes are still empty.
+  private var pending: [(offset: Int, index: TypeIndex)] = []
+
+  init(_ entries: DebugEntries) {
+    self.entries = entries
+    table.isC = entries.units.contains { LayoutReader.isC($0.language) }
+  }
+
+  // DW_LANG_C89, C, C99, C11, C17, C23.
+  private static func isC(_ language: UInt16) -> Bool {
+    [0x01, 0x02, 0x0C, 0x1D, 0x2C, 0x3E].contains(language)
+  }
+
+  /// The type of an entry, and everything it reaches.
+  func type(at offset: Int) -> TypeIndex {
+    let index = node(at: offset)
+    drain()
+    return index
+  }
+
+  /// The type of a function's entry: what it returns and takes.
+  func signature(of function: DebugEntry) -> TypeIndex {
+    var node = TypeNode(shape: .function)
+    node.target = self.node(at: declared(function).type)
+    fillParameters(&node, function)
+    table.nodes.append(node)
+    drain()
+    return TypeIndex(truncatingIfNeeded: table.nodes.count - 1)
+  }
+
+  /// The entry that has the type and name: a definition may refer to its declaration.
+  func declared(_ entry: DebugEntry) -> DebugEntry {
+    var found = entry
+    for _ in 0..<4 where found.origin >= 0 {
+      guard found.type < 0 || !found.name.isPresent, let next = entries.entry(at: found.origin)
+      else { break }
+      var merged = next
+      if found.type >= 0 { merged.type = found.type }
+      if found.linkageName.isPresent { merged.linkageName = found.linkageName }
+      found = merged
+    }
+    return found
+  }
+
+  /// Names around an entry, outermost first.
+  func scopes(around offset: Int) -> Span32 {
+    var names: [NameView] = []
+    var index = entries.scope(around: offset)
+    while index >= 0, names.count < 32 {
+      let scope = entries.scopes[index]
+      if let found = entries.entry(at: scope.start) {
+        let entry = declared(found)
+        if let name = entries.text(entry.name, entry.unit) {
+          names.append(name)
+          // A member function's definition stands outside its class.
+          if entry.offset != found.offset {
+            index = entries.scope(around: entry.offset)
+            continue
+          }
+        } else if entry.tag == DebugTag.namespace {
+          names.append(NameView("(anonymous namespace)"))
+        }
+      }
+      index = Int(scope.parent)
+    }
+    let first = Int32(truncatingIfNeeded: table.scopeNames.count)
+    table.scopeNames += names.reversed()
+    return Span32(first: first, count: Int32(truncatingIfNeeded: names.count))
+  }
+
+  // MARK: nodes
+
+  private func node(at offset: Int) -> TypeIndex {
+    guard offset >= 0 else { return -1 }
+    if let index = known[offset] { return index }
+    let index = TypeIndex(truncatingIfNeeded: table.nodes.count)
+    table.nodes.append(TypeNode())
+    known[offset] = index
+    pending.append((offset, index))
+    return index
+  }
+
+  private func drain() {
+    while let (offset, index) = pending.popLast() {
+      table.nodes[Int(index)] = entries.entry(at: offset).map(read) ?? TypeNode(shape: .nothing)
+    }
+  }
+
+  private func read(_ entry: DebugEntry) -> TypeNode {
+    var node = TypeNode(shape: .nothing)
+    node.name = entries.text(entry.name, entry.unit)
+    node.size = UInt64(clamping: max(entry.byteSize, 0))
+    switch entry.tag {
+    case DebugTag.base:
+      node.encoding = entry.encoding
+      switch entry.encoding {
+      case 0x02: node.shape = .boolean
+      case 0x04: node.shape = .floating
+      case 0x05, 0x06, 0x07, 0x08, 0x10: node.shape = .integer
+      default: node.shape = .other
+      }
+    case DebugTag.pointer: follow(&node, .pointer, entry, size: 8)
+    case DebugTag.reference, DebugTag.rvalueReference: follow(&node, .reference, entry, size: 8)
+    case DebugTag.memberPointer: follow(&node, .memberPointer, entry, size: 8)
+    case DebugTag.typedef:
+      follow(&node, .alias, entry)
+      node.scopes = scopes(around: entry.offset)
+    case DebugTag.constant, DebugTag.volatile, DebugTag.restrict, DebugTag.atomic:
+      follow(&node, .qualified, entry)
+      node.encoding = UInt8(truncatingIfNeeded: entry.tag)
+    case DebugTag.structure, DebugTag.classType, DebugTag.union: readRecord(&node, entry)
+    case DebugTag.enumeration: readEnumeration(&node, entry)
+    case DebugTag.array:
+      follow(&node, .array, entry)
+      collect(&node, entry) { child, found in
+        guard child.tag == DebugTag.subrange || child.tag == DebugTag.enumeration else { return }
+        let count =
+          entries.number(child.elementCount) ?? entries.number(child.upperBound).map { $0 &+ 1 }
+        found.append(TypeMember(kind: .dimension, offset: count ?? -1))
+      }
+    case DebugTag.subroutine:
+      follow(&node, .function, entry)
+      fillParameters(&node, entry)
+    default: break
+    }
+    return node
+  }
+
+  private func follow(
+    _ node: inout TypeNode, _ shape: TypeNode.Shape, _ entry: DebugEntry, size: UInt64 = 0
+  ) {
+    node.shape = shape
+    node.target = self.node(at: entry.type)
+    if node.size == 0 { node.size = size }
+  }
+
+  private func readRecord(_ node: inout TypeNode, _ entry: DebugEntry) {
+    // Its definition is in a type unit.
+    if entry.type >= 0 { return follow(&node, .alias, entry) }
+    node.scopes = scopes(around: entry.offset)
+    guard !entry.isDeclaration else {
+      node.shape = .incomplete
+      return
+    }
+    node.shape = entry.tag == DebugTag.union ? .union : .record
+    var isPlain = !entry.isPassedByReference
+    collect(&node, entry) { child, found in
+      // DWARF 4 does not say how it is passed.
+      if child.tag == DebugTag.subprogram, !child.isArtificial,
+        entries.text(child.name, child.unit)?.hasPrefix("~") == true
+      {
+        isPlain = false
+      }
+      readMember(child, &found)
+    }
+    node.isPlain = isPlain
+  }
+
+  private func readMember(_ child: DebugEntry, _ found: inout [TypeMember]) {
+    switch child.tag {
+    case DebugTag.member: if let member = field(child) { found.append(member) }
+    case DebugTag.inheritance:
+      let offset = entries.number(child.memberLocation)
+      found.append(
+        TypeMember(
+          kind: child.isVirtual || offset == nil ? .virtualBase : .base, type: node(at: child.type),
+          offset: child.isVirtual ? -1 : (offset ?? -1) &* 8))
+    case DebugTag.subprogram where child.isVirtual:
+      let name = entries.text(child.name, child.unit)
+      found.append(
+        TypeMember(
+          kind: .virtualFunction, name: name,
+          signature: LayoutReader.signature(entries.text(child.linkageName, child.unit), name),
+          offset: entries.number(child.slot) ?? -1))
+    case DebugTag.variantPart:
+      // Rust: one field for what tells the variants apart, and those of all variants.
+      var parts: [DebugEntry] = []
+      entries.forEachChild(of: child) { parts.append($0) }
+      for part in parts {
+        if part.tag == DebugTag.member, let member = field(part) { found.append(member) }
+        guard part.tag == DebugTag.variant else { continue }
+        entries.forEachChild(of: part) { inner in
+          if inner.tag == DebugTag.member, let member = field(inner) { found.append(member) }
+        }
+      }
+    default: break
+    }
+  }
+
+  private func field(_ entry: DebugEntry) -> TypeMember? {
+    // A static member is a variable of its own.
+    guard !entry.isDeclaration, !entry.isExternal else { return nil }
+    let name = entries.text(entry.name, entry.unit)
+    let start = (entries.number(entry.memberLocation) ?? 0) &* 8
+    if entry.isArtificial || name == nil, name?.hasPrefix("_vptr") == true {
+      return TypeMember(kind: .tablePointer, name: name, offset: start)
+    }
+    var member = TypeMember(kind: .field, name: name, type: node(at: entry.type), offset: start)
+    if entry.bitSize >= 0 {
+      member.bitSize = UInt64(entry.bitSize)
+      if entry.dataBitOffset >= 0 {
+        member.offset = start &+ entry.dataBitOffset
+      } else if entry.bitOffset != .min {
+        // DWARF 3: from the most significant bit of its storage.
+        let storage = entry.byteSize >= 0 ? entry.byteSize : 4
+        member.offset = start &+ storage &* 8 &- entry.bitOffset &- entry.bitSize
+      }
+    }
+    return member
+  }
+
+  private func readEnumeration(_ node: inout TypeNode, _ entry: DebugEntry) {
+    if entry.type >= 0, entry.isDeclaration { return follow(&node, .alias, entry) }
+    node.scopes = scopes(around: entry.offset)
+    guard !entry.isDeclaration else {
+      node.shape = .incomplete
+      return
+    }
+    node.shape = .enumeration
+    collect(&node, entry) { child, found in
+      guard child.tag == DebugTag.enumerator else { return }
+      found.append(
+        TypeMember(
+          kind: .enumerator, name: entries.text(child.name, child.unit),
+          offset: Int64(bitPattern: child.constant.number)))
+    }
+  }
+
+  private func fillParameters(_ node: inout TypeNode, _ entry: DebugEntry) {
+    collect(&node, entry) { child, found in
+      if child.tag == DebugTag.parameter {
+        found.append(TypeMember(kind: .parameter, type: self.node(at: declared(child).type)))
+      } else if child.tag == DebugTag.unspecifiedParameters {
+        found.append(TypeMember(kind: .parameter, type: -1))
+      }
+    }
+  }
+
+  /// The members of a node, which lie side by side.
+  private func collect(
+    _ node: inout TypeNode, _ entry: DebugEntry,
+    _ body: (DebugEntry, inout [TypeMember]) -> Void
+  ) {
+    var found: [TypeMember] = []
+    entries.forEachChild(of: entry) { body($0, &found) }
+    node.members = Span32(
+      first: Int32(truncatingIfNeeded: table.members.count),
+      count: Int32(truncatingIfNeeded: found.count))
+    table.members += found
+  }
+
+  /// What follows a function's name in its linkage name.
+  private static func signature(_ linkage: NameView?, _ name: NameView?) -> NameView? {
+    guard let linkage, let name, name.count < linkage.count else { return nil }
+    // The last occurrence: a namespace may have the same name.
+    var at = linkage.count - name.count
+    while at > 0 {
+      let rest = linkage.dropFirst(at)
+      if NameView(base: rest.base, count: name.count) == name { return rest.dropFirst(name.count) }
+      at -= 1
+    }
+    return nil
+  }
+}
