@@ -59,6 +59,10 @@ public final class Session: Sendable {
     public var debugging = Debugging.lazy
     /// What profilers are told of linked code.
     public var profiling = Profiling.off
+    /// What becomes of state where the rules leave a choice.
+    public var states = StatePolicies()
+    /// Note what happens to each symbol, for `explain`.
+    public var keepsHistory = false
 
     public init() {}
   }
@@ -81,7 +85,7 @@ public final class Session: Sendable {
     case jitdump
   }
 
-  private let core: SessionCore
+  let core: SessionCore
   /// Whether `update()` has anything to do. The one word it reads.
   @usableFromInline let isReady: Atomic<Bool>
 

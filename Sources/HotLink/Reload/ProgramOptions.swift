@@ -18,6 +18,8 @@ extension Program {
     var arguments: [String] = []
     var debugging = Session.Debugging.lazy
     var profiling = Session.Profiling.off
+    /// What becomes of state where there is a choice.
+    var states = StatePolicies()
     private var binding = Session.Options()
 
     init(_ options: Session.Options) {
@@ -30,6 +32,7 @@ extension Program {
       arguments = options.arguments
       debugging = options.debugging
       profiling = options.profiling
+      states = options.states
       binding = options
     }
 

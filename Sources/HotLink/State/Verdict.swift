@@ -38,6 +38,14 @@ public struct Verdict: Hashable, Sendable {
     case initialiserNotRun
     /// The initialiser of new variables was run.
     case initialised
+    /// It was initialised anew, as asked for. `moved`: it did not fit its place.
+    case reset(moved: Bool)
+    /// The program had changed it, and its edited initial value was taken nevertheless, as asked for.
+    /// Up to eight bytes of each.
+    case overwritten(value: [UInt8], source: [UInt8])
+    /// It outgrew its place and moved with its value, as asked for; pointers to its old place stay behind.
+    /// Sizes in bytes.
+    case movedWithValue(from: UInt64, to: UInt64)
   }
 }
 
