@@ -36,6 +36,9 @@ __attribute__((noinline)) int hl_scan_stack(void (*visit)(void *, const uintptr_
   return 0;
 }
 
+static volatile int subject;  // one thread is looked at at a time
+int hl_scan_subject(void) { return subject ? subject : hl_gettid(); }
+
 struct scan {
   void (*visit)(void *, const uintptr_t *, const uintptr_t *);
   void *context;
@@ -59,6 +62,7 @@ static int visit_stack(const struct scan *scan, uintptr_t pointer) {
 static void scan_inside(void *context, const ucontext_t *machine) {
   struct scan *scan = context;
   const greg_t *registers = machine->uc_mcontext.gregs;
+  subject = hl_gettid();
   if (is_in_stub(scan, (uintptr_t)registers[REG_RIP]) ||
       visit_stack(scan, (uintptr_t)registers[REG_RSP])) {
     scan->unknown++;
@@ -74,6 +78,7 @@ static int scan_from_outside(void *context, int task) {
   struct scan *scan = context;
   uintptr_t pc, pointer;
   if (hl_task_asleep(task, &pc, &pointer) || is_in_stub(scan, pc)) return -1;
+  subject = task;
   scan->visit(scan->context, &pc, &pc + 1);
   return visit_stack(scan, pointer);
 }
@@ -87,6 +92,7 @@ int hl_scan_threads(void (*visit)(void *, const uintptr_t *, const uintptr_t *),
   int error = 0;
   for (size_t i = 0; i < skip_count && !error; i++) error = hl_tasks_add(&reached, skip[i]);
   if (!error) error = hl_visit_threads(&way, timeout_ms, &reached, &silent);
+  subject = 0;
   int result = error ? -1 : (int)silent.count + scan.unknown;
   hl_tasks_free(&reached);
   hl_tasks_free(&silent);

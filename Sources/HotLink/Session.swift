@@ -61,6 +61,10 @@ public final class Session: Sendable {
     public var profiling = Profiling.off
     /// What is done when the layout of kept data has changed.
     public var layouts = LayoutPolicies()
+    /// What becomes of state where the rules leave a choice.
+    public var states = StatePolicies()
+    /// Note what happens to each symbol, for `explain`.
+    public var keepsHistory = false
 
     public init() {}
   }
@@ -83,7 +87,7 @@ public final class Session: Sendable {
     case jitdump
   }
 
-  private let core: SessionCore
+  let core: SessionCore
   /// Whether `update()` has anything to do. The one word it reads.
   @usableFromInline let isReady: Atomic<Bool>
 

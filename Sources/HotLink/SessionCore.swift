@@ -49,6 +49,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   private var source: ChangeSource?
   let files: FileTable
   let libraries: [String]
+  let history: SymbolHistory?
 
   init(_ options: Session.Options) throws(LinkError) {
     let tag = LazyCalls.takeTag()
@@ -56,6 +57,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       tag: tag, backing: options.backing, options: Program.Options(options))
     files = FileTable()
     libraries = options.libraries
+    history = options.keepsHistory ? SymbolHistory() : nil
     state = Mutex(State(generation: linked.generation))
     LazyCalls.register(self, tag: tag)
     tellOmissions()
@@ -313,6 +315,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     }
     do {
       let report = try linked.publish(prepared)
+      history?.note(report)
       let handler = state.withLock { state in
         state.hooks = .idle
         state.generation = linked.generation

@@ -9,9 +9,13 @@ extension SessionCore {
   /// Reads the files of a batch. What is broken is refused by name; its old content keeps running.
   func read(_ batch: ChangeBatch) -> [Refusal] {
     var refusals: [Refusal] = []
+    var same: [String] = []
     for path in batch.written {
       do {
-        guard let file = try UnitReader.read(path, known: files.hash(path)) else { continue }
+        guard let file = try UnitReader.read(path, known: files.hash(path)) else {
+          same.append(path.string)
+          continue
+        }
         linked.archives.offer(file)
         state.withLock { note(files.update(file), into: &$0) }
       } catch {
@@ -24,6 +28,17 @@ extension SessionCore {
     state.withLock { state in
       for path in gone { note(files.remove(path), into: &state) }
     }
+    if !batch.isComplete { tell(unchanged: same) }
     return refusals
+  }
+
+  /// Says of files that were saved as they were that nothing comes of it. Of a whole tree that was looked through
+  /// again, nobody wants to know.
+  private func tell(unchanged names: [String]) {
+    guard !names.isEmpty else { return }
+    let (handler, isRefused) = state.withLock { state in
+      (state.handler, state.held && names.contains { state.pending[$0] != nil })
+    }
+    handler?(.unchanged(UnchangedFiles(files: names, isRefused: isRefused)))
   }
 }

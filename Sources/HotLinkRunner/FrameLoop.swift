@@ -10,9 +10,13 @@ struct FrameLoop {
   private let function: Address
   private let hz: Double
   private let limit: UInt64?
+  private let control: LoopControl
 
   /// - Throws: `LinkError.undefined` when no unit defines the entry.
-  init(_ session: Session, entry: String, hz: Double, limit: UInt64?) throws(LinkError) {
+  init(
+    _ session: Session, entry: String, hz: Double, limit: UInt64?, control: LoopControl
+  ) throws(LinkError) {
+    self.control = control
     self.session = session
     function = try session.address(of: entry)
     self.hz = hz
@@ -30,8 +34,14 @@ struct FrameLoop {
     var frame = hl_frame(number: 0, time: 0, dt: hz > 0 ? 1 / hz : 0, stop: 0, reserved: 0)
     while limit.map({ frame.number < $0 }) ?? true, !StopRequest.isMade {
       session.update()
+      if control.isPaused.load(ordering: .relaxed) {
+        due = FrameLoop.now() + 5_000_000
+        FrameLoop.sleep(until: due)
+        continue
+      }
       hl_call_frame(function.pointer, &frame)
       frame.number += 1
+      control.frames.store(frame.number, ordering: .relaxed)
       if frame.stop != 0 { break }
       if step > 0 {
         due += step

@@ -23,13 +23,15 @@ struct HotLinkCommand: ParsableCommand {
     commandName: "hotlink",
     abstract: "Runs compiled objects and swaps edited ones in while they run.",
     version: "0.1.0",
-    subcommands: [Watch.self, Run.self, Check.self, Inspect.self, CompareChild.self])
+    subcommands: [
+      Watch.self, Run.self, Check.self, Inspect.self, Doctor.self, Explain.self, Control.self, CompareChild.self,
+    ])
 }
 
 /// What the runner's exit codes mean.
 enum RunnerExit {
   static let accepted: Int32 = 0
-  /// `check --against`: a word differs.
+  /// `check --against`: a word differs. `doctor`: something will hurt.
   static let different: Int32 = 1
   static let badInput: Int32 = 2
   /// `watch --layout restart`: kept data has another layout.

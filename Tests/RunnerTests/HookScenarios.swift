@@ -171,7 +171,7 @@ struct HookScenarios {
         """,
         "world.swift": """
         import Glibc
-        @c public func hotlink_before_reload() { print("before=swift") }
+        @c public func hotlink_before_reload() { print("before=swift"); fflush(stdout) }
         """,
       ], .gcc)
     try game.line("v")

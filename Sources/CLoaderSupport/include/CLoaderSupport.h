@@ -174,6 +174,9 @@ int hl_scan_threads(void (*visit)(void *context, const uintptr_t *low, const uin
                     void *context, const int *skip, size_t skip_count, uintptr_t stubs_low,
                     uintptr_t stubs_high, int timeout_ms);
 
+// Whose stack `visit` is being shown.
+int hl_scan_subject(void);
+
 // ---- calling what was linked ----
 typedef struct {
   uint64_t number;
@@ -333,5 +336,21 @@ int hl_tracer(void);
 // is missing.
 int hl_inflate(void *to, size_t size, const void *from, size_t count);
 int hl_zstd_decompress(void *to, size_t size, const void *from, size_t count);
+
+// ---- names ----
+// What a compiler's name stands for (C++, Swift), to be freed; NULL when it is none of theirs.
+char *hl_demangle(const char *name);
+
+// ---- sockets in the file system, for the process's own user ----
+// Makes a directory of mode 0700, or proves that there is one that belongs to this user alone. 0, or -errno.
+int hl_private_directory(const char *path);
+// A socket of mode 0600 that listens at a path which must not exist, or -errno.
+int hl_local_listen(const char *path);
+// A connection to it, or -errno.
+int hl_local_connect(const char *path);
+// The next connection, or -errno; who made it goes to user. Reads and writes on it give up after the time.
+int hl_local_accept(int socket, uint32_t *user, int timeout_ms);
+// Sends all of it without SIGPIPE. 0, or -errno.
+int hl_local_send(int socket, const void *bytes, size_t count);
 
 #endif

@@ -14,6 +14,7 @@ struct LibraryCarry {
   /// A constant that was edited: where its new bytes are.
   var constant: UInt64?
   var isReadOnly = true
+  var kind = Carry.Kind.state
 
   func perform(unit: String) -> Verdict {
     var fate = Verdict.Fate.added
@@ -26,7 +27,7 @@ struct LibraryCarry {
       fate = image.withBytes { image in
         oldImage.withBytes { oldImage in
           Carry(
-            kind: .state, unit: unit, symbol: symbol, address: home, size: size, oldSize: oldSize,
+            kind: kind, unit: unit, symbol: symbol, address: home, size: size, oldSize: oldSize,
             image: image, oldImage: oldImage
           ).performInPlace() ?? .kept
         }

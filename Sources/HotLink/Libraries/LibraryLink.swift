@@ -284,7 +284,9 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
   /// What has to be done to kept variables and constants at the safe point.
   private(set) var carries: [LibraryCarry] = []
 
-  func planCarries() {
+  ///
+  /// - Parameter policies: moving is none of a library's: its variables have no room of their own.
+  func planCarries(_ policies: UnitPolicies) {
     guard let old else { return }
     for piece in plan.pieces {
       let symbol = piece.symbol
@@ -296,6 +298,12 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
         carry.isReadOnly = piece.protection == .readOnly
       } else if let before = old.plan.home(of: symbol.key), piece.isKept {
         carry.oldSize = before.size
+        switch policies[symbol.name] {
+        case .hold: carry.kind = .held
+        case .source: carry.kind = .source
+        case .reset: carry.kind = .reset
+        case .keep, .move, .resetWhenNeeded: break
+        }
         let baseline = old.baseline(of: symbol.key)
         carry.oldImage = baseline
         carry.image = baseline

@@ -66,8 +66,7 @@ struct FunctionContents {
   }
 
   /// Names that are in `self` but not in `other`, with another content in both, and the reverse.
-  func compared(to old: FunctionContents) -> (changed: [String], added: [String], removed: [String])
-  {
+  func compared(to old: FunctionContents) -> FunctionChanges {
     var changed: [String] = []
     var added: [String] = []
     for (name, hash) in fingerprints {
@@ -78,8 +77,16 @@ struct FunctionContents {
       }
     }
     let removed = old.fingerprints.keys.filter { fingerprints[$0] == nil }
-    return (changed.sorted(), added.sorted(), removed.sorted())
+    return FunctionChanges(
+      changed: changed.sorted(), added: added.sorted(), removed: removed.sorted())
   }
+}
+
+/// Names of functions, sorted.
+struct FunctionChanges {
+  var changed: [String]
+  var added: [String]
+  var removed: [String]
 }
 
 extension [(offset: UInt64, note: UInt64)] {

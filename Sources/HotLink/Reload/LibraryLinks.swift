@@ -131,7 +131,7 @@ extension Program {
       }.sorted()
       prepared.report.added += now.keys.filter { old.fingerprints[$0] == nil }.sorted()
       prepared.report.removed += old.fingerprints.keys.filter { now[$0] == nil }.sorted()
-      link.planCarries()
+      link.planCarries(options.states.of(unit: link.unit.name))
     }
     for unit in prepared.removedUnits {
       prepared.report.removed += unit.library?.fingerprints.keys.sorted() ?? []

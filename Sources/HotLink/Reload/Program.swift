@@ -31,6 +31,8 @@ final class Program: @unchecked Sendable {
   var removedLibraries: [LibraryVersion] = []
   var hasFinished = false
   var hasExecutableStacks = false
+  /// Units that may be initialised anew by the next reload, as somebody has said.
+  var grantedResets: Set<String> = []
 
   init(tag: UInt32, backing: Arena.BackingChoice, options: Options) throws(LinkError) {
     if let layout = options.layout {
@@ -94,6 +96,7 @@ final class Program: @unchecked Sendable {
     }
     var unkept: [UInt32: Set<Int>] = [:]
     let guarded = try guardLayouts(inputs)
+    var resets: Set<UInt32> = []
     while true {
       pullMembers(into: &inputs)
       try pullCompilerRuntime(into: &inputs, base)
@@ -114,6 +117,7 @@ final class Program: @unchecked Sendable {
           discarded: inputs.discardedSections(object, unit.id, owners, space),
           unkept: unkept[unit.id] ?? [], isReload: isReload,
           decisions: guarded.decisions[unit.id] ?? LayoutDecisions(),
+          policies: policies(for: unit, resets),
           elsewhere: { inputs.variableElsewhere($0, unit) })
         planning += start.microseconds
         plans.append(plan)
@@ -162,8 +166,16 @@ final class Program: @unchecked Sendable {
         libraries += followers
         continue
       }
-      let prepared = try finish(
-        inputs, plans, set, registers, planning + guarded.microseconds, clock.microseconds)
+      let prepared: PreparedReload
+      do {
+        prepared = try finish(
+          inputs, plans, set, registers, planning + guarded.microseconds, clock.microseconds)
+      } catch let refusal as StateRefusal {
+        guard let unit = unitToReset(for: refusal), resets.insert(unit.id).inserted else {
+          throw refusal
+        }
+        continue
+      }
       note(guarded, in: prepared)
       prepared.waiting = waiting
       try bindLibraries(libraries, prepared)
@@ -188,71 +200,6 @@ final class Program: @unchecked Sendable {
     return link
   }
 
-  private func finish(
-    _ inputs: ChangeSet, _ plans: [StatePlan], _ set: LinkedSet, _ registers: Bool,
-    _ planning: Double, _ elapsed: Double
-  ) throws -> PreparedReload {
-    var report = ReloadReport()
-    report.generation = generation.number + 1
-    report.units = inputs.changedNames
-    report.relinked = inputs.linked.map(\.unit.name)
-    report.relocations = set.relocationCount
-    report.undefinedFunctions = set.deferredCalls.map { space.names[$0].string }
-    var members: [PreparedReload.Member] = []
-    let objects = Array(set.objects.prefix(inputs.linked.count))
-    let debug = debugger.prepare(objects, set.table)
-    for (index, (unit, object)) in inputs.linked.enumerated() {
-      let linked = set.objects[index]
-      let plan = plans[index]
-      report.immovable += linked.immovable
-      let initialisers = try InitialiserPlan(
-        object, unit: unit.name, old: unit.version?.object,
-        newVariables: plan.newVariables.union(plan.decisions.reset))
-      let isSame = unit.version?.object === object
-      members.append(
-        PreparedReload.Member(
-          unit: unit,
-          version: UnitVersion(
-            linked: linked, group: set.groups[set.groupOfObject[index]], images: plan.images,
-            rooms: plan.rooms,
-            presence: debug.presences.isEmpty ? nil : debug.presences[index]),
-          plan: plan, initialisers: initialisers.toRun, isNew: unit.version == nil))
-      members[index].version.captureImages(set.space.arena)
-      if generation.number > 0, !isSame {
-        let functions = members[index].version.functions
-          .compared(to: unit.version?.functions ?? FunctionContents.none)
-        report.verdicts += initialisers.remarks(functions.changed, object, unit.name)
-        report.changed += functions.changed
-        report.added += functions.added
-        report.removed += functions.removed
-      }
-    }
-    for id in set.options.keptCommons.keys.sorted() where set.definition(of: id)?.isCommon == true {
-      let unit = set.definition(of: id).map { name(ofUnit: $0.unit) } ?? ""
-      report.verdicts.append(
-        Verdict(unit: unit, symbol: space.names[id].string, fate: .kept))
-    }
-    for unit in inputs.removedUnits {
-      report.removed +=
-        unit.version?.functions.fingerprints.keys.sorted() ?? []
-    }
-    let prepared = PreparedReload(
-      set: set, members: members, removedUnits: inputs.removedUnits, report: report)
-    prepared.debug = debug
-    prepared.profile = profiler?.prepare(objects, set.table) ?? []
-    prepared.clearedSlots = inputs.slotsToClear(set, generation.table, space)
-    if registers, let runtime = set.objects.last {
-      prepared.runtimeInitialisers = InitialiserPlan.entries(of: runtime.object).compactMap {
-        runtime.address(ofSymbol: $0.symbol)
-      }
-      prepared.report.swiftRegistrations = 1
-    }
-    prepared.noteStartCode()
-    prepared.report.guardMicroseconds = planning
-    prepared.report.linkMicroseconds = elapsed - planning
-    return prepared
-  }
-
   func makeUnit(_ name: String) -> Unit {
     if let known = unitByName[name] { return known }
     let unit = Unit(id: UInt32(units.count), name: name)
@@ -272,16 +219,9 @@ final class Program: @unchecked Sendable {
     let table = try prepared.set.commit()
     // GATE: no way back.
     endRemoved(prepared)
+    endReset(prepared)
     let gone = prepared.removedUnits.compactMap(\.version)
-    for member in prepared.members {
-      for carry in member.plan.carries {
-        if let fate = carry.perform(in: space.arena) {
-          report.verdicts.append(
-            Verdict(unit: member.unit.name, symbol: carry.symbol, fate: fate))
-        }
-      }
-      report.verdicts += member.plan.remarks(member.unit.name)
-    }
+    report.verdicts += carryObjects(prepared)
     report.verdicts += carryLibraries(prepared.libraries)
     for replacement in prepared.replacements {
       if let verdict = replacement.perform(in: space.arena) { report.verdicts.append(verdict) }
@@ -301,6 +241,7 @@ final class Program: @unchecked Sendable {
     // GATE: the new generation is the program.
     let old = generation
     generation = Generation(number: old.number + 1, table: table, space: space)
+    grantedResets = []
     takeOver(prepared)
     releaseData(of: gone)
     report.swapMicroseconds = clock.microseconds
@@ -314,6 +255,7 @@ final class Program: @unchecked Sendable {
     prepared.libraries = []
     prepared.debug = .empty
     report.pins = retire() + libraryPins()
+    report.running = retirement.running
     debugger.settle()
     report.pinnedBytes = report.pins.reduce(0) { $0 + $1.bytes }
     return report
@@ -329,6 +271,7 @@ final class Program: @unchecked Sendable {
     }
     for member in prepared.members {
       if let version = member.unit.version { supersede(member.unit, version) }
+      member.version.generation = generation.number
       member.unit.version = member.version
     }
   }
@@ -337,7 +280,8 @@ final class Program: @unchecked Sendable {
     retirement.add(
       Retirement.Entry(
         unit: unit.name, group: version.group, text: version.linked.textRange,
-        escapes: version.linked.codeEscapes, presence: version.presence))
+        escapes: version.linked.codeEscapes, presence: version.presence,
+        generation: version.generation, code: version.linked))
   }
 
   func addresses(of entries: [InitialiserPlan.Entry], _ version: UnitVersion)

@@ -20,6 +20,8 @@ extension Program {
     var profiling = Session.Profiling.off
     /// What is done when kept data has another layout.
     var layouts = LayoutPolicies()
+    /// What becomes of state where there is a choice.
+    var states = StatePolicies()
     private var binding = Session.Options()
 
     init(_ options: Session.Options) {
@@ -33,6 +35,7 @@ extension Program {
       debugging = options.debugging
       profiling = options.profiling
       layouts = options.layouts
+      states = options.states
       binding = options
     }
 

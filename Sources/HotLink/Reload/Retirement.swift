@@ -13,7 +13,15 @@ final class Retirement {
     var escapes: Bool
     /// Debuggers know it as long as it is here.
     var presence: DebuggerView.Presence?
+    /// The generation that brought it, and its functions by address.
+    var generation = 0
+    var code: LinkedObject?
+    /// Functions of which suspended frames may be somewhere: once they are known, `code` is let go.
+    var suspending: [String] = []
   }
+
+  /// Old code that is on a stack, as of the last look.
+  private(set) var running: [OldFrame] = []
 
   private var entries: [Entry] = []
   /// Code whose addresses were handed out: it stays.
@@ -41,6 +49,7 @@ final class Retirement {
   ///
   /// - Returns: what must stay, and why.
   func collect(stubs: AddressRange) -> [Pin] {
+    running = []
     guard !entries.isEmpty || !forGood.isEmpty else { return [] }
     var pins = PinList()
     if !entries.isEmpty { entries = sift(stubs, &pins) }
@@ -55,10 +64,11 @@ final class Retirement {
     var kept: [Entry] = []
     attempts -= 1
     hasStackHits = scan.hits.contains(true)
+    running = frames(scan)
     for (index, entry) in entries.enumerated() {
       let reason: Pin.Reason
       if entry.escapes {
-        forGood.append(entry)
+        forGood.append(entry.withoutCode())
         continue
       } else if scan.hits[index] {
         reason = .onStack
@@ -75,6 +85,53 @@ final class Retirement {
       pins.add(entry, reason)
     }
     return kept
+  }
+}
+
+extension Retirement {
+  /// The functions that words on stacks lead into, once for each thread.
+  private func frames(_ scan: StackScan) -> [OldFrame] {
+    var frames: [OldFrame] = []
+    var seen: Set<OldFrame> = []
+    for word in scan.words {
+      let entry = entries[Int(word.range)]
+      let frame = OldFrame(
+        unit: entry.unit, function: entry.code?.function(at: word.address) ?? "",
+        generation: entry.generation, thread: word.thread)
+      if seen.insert(frame).inserted { frames.append(frame) }
+    }
+    return frames
+  }
+}
+
+extension Retirement.Entry {
+  /// Knows the functions that may be resumed, and no object any more.
+  fileprivate func withoutCode() -> Retirement.Entry {
+    var entry = self
+    if let code {
+      let object = code.object
+      entry.suspending = (1..<max(object.symbols.count, 1)).compactMap { index in
+        let name = object.name(ofSymbol: index)
+        return object.symbols[index].isFunction && FunctionNames.suspends(name)
+          ? name.string : nil
+      }
+    }
+    entry.code = nil
+    return entry
+  }
+}
+
+extension LinkedObject {
+  /// The function whose code holds an address.
+  func function(at address: UInt64) -> String? {
+    var best: (start: UInt64, symbol: Int)?
+    for index in 1..<max(object.symbols.count, 1) where object.symbols[index].isFunction {
+      guard let start = self.address(ofSymbol: index), start <= address,
+        start >= best?.start ?? 0
+      else { continue }
+      best = (start, index)
+    }
+    return best.map { object.name(ofSymbol: $0.symbol).string }
   }
 }
 
@@ -95,9 +152,14 @@ private struct PinList {
     if let known = index[key] {
       pins[known].bytes += bytes
       pins[known].tiedBytes += tied
+      for name in entry.suspending where !pins[known].functions.contains(name) {
+        pins[known].functions.append(name)
+      }
     } else {
       index[key] = pins.count
-      pins.append(Pin(unit: entry.unit, bytes: bytes, reason: reason, tiedBytes: tied))
+      var pin = Pin(unit: entry.unit, bytes: bytes, reason: reason, tiedBytes: tied)
+      pin.functions = entry.suspending
+      pins.append(pin)
     }
   }
 }

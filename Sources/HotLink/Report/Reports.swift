@@ -8,6 +8,16 @@ public enum SessionEvent: Sendable {
   case refused(Refusal)
   /// A unit runs, but a debugger sees only the names of its functions.
   case debugDataOmitted(LinkError)
+  /// Files were saved with the contents they had: nothing is to be done.
+  case unchanged(UnchangedFiles)
+}
+
+/// Files that were written, and hold what they held before.
+public struct UnchangedFiles: Sendable {
+  /// Paths as found.
+  public var files: [String]
+  /// An earlier change of one of them was refused, and waits for another one.
+  public var isRefused = false
 }
 
 /// The first link of a session.
@@ -43,6 +53,10 @@ public struct ReloadReport: Sendable {
   public var blindUnits: [BlindUnit] = []
   /// Units whose own change is still refused: they run on in their old version.
   public var heldBack: [String] = []
+  /// Functions of earlier generations that are on a stack.
+  public var running: [OldFrame] = []
+  /// Inline functions that changed in a unit but not in the one that supplies them to all.
+  public var shadowed: [ShadowedFunction] = []
   public var undefinedFunctions: [String] = []
   /// Old code that could not be recycled yet, and constants that are kept for ever.
   public var pins: [Pin] = []
@@ -60,6 +74,12 @@ public struct ReloadReport: Sendable {
   /// `CLOCK_MONOTONIC` nanoseconds when the change was noticed, 0 when nobody noticed it.
   public var noticedAt: UInt64 = 0
   public var publishedAt: UInt64 = 0
+
+  /// Whether the program can tell the difference: a function or a value changed.
+  public var hasEffect: Bool {
+    !changed.isEmpty || !added.isEmpty || !removed.isEmpty
+      || verdicts.contains { $0.fate != .kept }
+  }
 
   /// How many verdicts have a given shape.
   public func count(_ matches: (Verdict.Fate) -> Bool) -> Int {
@@ -81,6 +101,26 @@ public struct BlindUnit: Hashable, Sendable {
   public var isNews: Bool
 }
 
+/// A function of an earlier generation that a thread has not left.
+public struct OldFrame: Hashable, Sendable {
+  public var unit: String
+  /// The symbol; empty when no function begins before the address.
+  public var function: String
+  /// The generation that brought it.
+  public var generation: Int
+  /// Linux: gettid(2).
+  public var thread: Int32
+}
+
+/// An inline function of which several units have a copy. One unit's copy is everybody's; it was not rebuilt.
+public struct ShadowedFunction: Hashable, Sendable {
+  public var symbol: String
+  /// Whose copy changed, and is not used.
+  public var unit: String
+  /// Whose copy runs.
+  public var owner: String
+}
+
 /// Memory of an earlier generation that must stay.
 public struct Pin: Hashable, Sendable {
   public enum Reason: Hashable, Sendable {
@@ -98,6 +138,8 @@ public struct Pin: Hashable, Sendable {
   public var unit: String
   public var bytes: UInt64
   public var reason: Reason
+  /// With suspended frames: the functions that may be resumed.
+  public var functions: [String] = []
   /// How many of the bytes are constants that only that code uses.
   var tiedBytes: UInt64 = 0
 }

@@ -8,6 +8,12 @@ struct Carry {
   enum Kind {
     /// State: the old value wins unless nobody has touched it.
     case state
+    /// State whose value wins, touched or not.
+    case held
+    /// State: an edited first value wins.
+    case source
+    /// State that gets its first value again.
+    case reset
     /// State that did not exist before.
     case added
     /// Read-only: the new bytes are written where they differ.
@@ -43,8 +49,11 @@ struct Carry {
     let common = Int(min(size, oldSize))
     switch kind {
     case .added:
-      if let image { memcpy(live, image, Int(size)) }
+      Carry.copy(image, to: live, Int(size))
       return .added
+    case .reset:
+      Carry.copy(image, to: live, Int(size))
+      return .reset(moved: false)
     case .constant:
       guard let image, memcmp(live, image, Int(size)) != 0 else { return nil }
       memcpy(live, image, Int(size))
@@ -58,18 +67,20 @@ struct Carry {
         Carry.copy(image, to: live, common)
       }
       return nil
-    case .state:
+    case .state, .held, .source:
       var fate = Verdict.Fate.kept
       if Carry.differ(image, oldImage, common) {
-        if Carry.differ(UnsafeRawPointer(live), oldImage, common) {
-          let count = min(common, 8)
-          fate = .keptOverEdit(
-            value: Array(UnsafeRawBufferPointer(start: live, count: count)),
-            source: image.map { Array(UnsafeRawBufferPointer(start: $0, count: count)) }
-              ?? [UInt8](repeating: 0, count: count))
+        let isTouched = Carry.differ(UnsafeRawPointer(live), oldImage, common)
+        let count = min(common, 8)
+        let value = Array(UnsafeRawBufferPointer(start: live, count: count))
+        let source =
+          image.map { Array(UnsafeRawBufferPointer(start: $0, count: count)) }
+          ?? [UInt8](repeating: 0, count: count)
+        if kind == .held || (kind == .state && isTouched) {
+          fate = .keptOverEdit(value: value, source: source)
         } else {
           Carry.copy(image, to: live, common)
-          fate = .reinitialised
+          fate = isTouched ? .overwritten(value: value, source: source) : .reinitialised
         }
       }
       if size > oldSize {

@@ -13,19 +13,19 @@ struct StatePlan {
   private(set) var carries: [Carry] = []
   private(set) var rooms: [Int: UInt64] = [:]
   /// Mutable variables without an old self, by symbol index.
-  private(set) var newVariables: Set<Int> = []
+  var newVariables: Set<Int> = []
   /// Constants that got another address.
   private(set) var movedConstants: [String] = []
-  private(set) var removed: [String] = []
+  var removed: [String] = []
   /// Variables that stay without a look at their values: thread-local ones.
   private var keptInPlace: [String] = []
-  private var carriedNew: Set<Int> = []
+  var carriedNew: Set<Int> = []
   let images = InitialImages()
 
-  private let object: ObjectFile
-  private let unit: String
-  private let old: UnitVersion?
-  private let roles: [SectionRole]
+  let object: ObjectFile
+  let unit: String
+  let old: UnitVersion?
+  let roles: [SectionRole]
   private let symbols: SymbolsBySection
   private let ordinals: LocalOrdinals
   private let elsewhere: (NameView) -> Variable?
@@ -33,6 +33,11 @@ struct StatePlan {
   private let records: SwiftRecords
   /// Variables whose type changed: their values are not carried as they are.
   let decisions: LayoutDecisions
+  let policies: UnitPolicies
+  /// Variables that leave their place.
+  var moves: [StateMove] = []
+  /// Memory of variables that are initialised anew.
+  var ended: [AddressRange] = []
 
   /// - Parameters:
   ///   - discarded: sections of groups that another unit supplies.
@@ -41,13 +46,15 @@ struct StatePlan {
   ///   - elsewhere: global data that another changed unit had in the old generation.
   init(
     _ object: ObjectFile, unit: String, old: UnitVersion?, discarded: Set<Int>, unkept: Set<Int>,
-    isReload: Bool, decisions: LayoutDecisions, elsewhere: @escaping (NameView) -> Variable?
+    isReload: Bool, decisions: LayoutDecisions, policies: UnitPolicies = UnitPolicies(),
+    elsewhere: @escaping (NameView) -> Variable?
   ) throws {
     self.object = object
     self.unit = unit
     self.old = old
     self.elsewhere = elsewhere
     self.decisions = decisions
+    self.policies = policies
     roles = isReload ? SectionRole.all(of: object) : []
     symbols = isReload ? SymbolsBySection(object) : .none
     ordinals = isReload ? LocalOrdinals(object) : .none
@@ -57,7 +64,10 @@ struct StatePlan {
     for section in roles.indices where roles[section].holdsData && !discarded.contains(section) {
       try plan(section, isUnkept: unkept.contains(section))
     }
-    if let old { noteRemoved(old) }
+    if let old {
+      noteRemoved(old)
+      joinParts(old)
+    }
   }
 
   // MARK: one section
@@ -256,6 +266,10 @@ struct StatePlan {
       if let variable, atom.size > variable.room, kind == .data, !IdentityNames.isIdentity(name),
         !decisions.replaces(symbol)
       {
+        if leave(section, atom, symbol, variable) {
+          pieces.append(PieceRequest(offset: atom.offset, size: atom.size, home: .fresh(kind)))
+          continue
+        }
         throw StateRefusal(
           unit: unit, symbol: name,
           reason: .noRoomToGrow(from: variable.size, to: atom.size, room: variable.room))
@@ -292,47 +306,6 @@ struct StatePlan {
     return .tied
   }
 
-  /// Swift's descriptors refer to others of their section by distance, which the assembler has already
-  /// computed: there is no relocation to follow, so they stay together or not at all.
-  private func refuseMovedRecords(_ section: Int, _ map: DataMap, _ found: [Variable?]) throws {
-    guard roles[section] == .constant, found.contains(where: { $0 != nil }) else { return }
-    var bases: Set<UInt64> = []
-    var fresh: String?
-    var holdsRecords = false
-    for (atom, variable) in zip(map.atoms, found) {
-      guard let symbol = atom.symbol else { continue }
-      holdsRecords = holdsRecords || IdentityNames.refersByDistance(name(symbol))
-      if let variable {
-        bases.insert(variable.address &- atom.offset)
-        if IdentityNames.refersByDistance(name(symbol)), differs(section, atom, variable) {
-          fresh = fresh ?? name(symbol)
-        }
-      } else {
-        fresh = fresh ?? name(symbol)
-      }
-    }
-    guard holdsRecords, bases.count > 1 || fresh != nil else { return }
-    throw StateRefusal(
-      unit: unit, symbol: fresh ?? object.name(ofSection: section).string,
-      reason: .recordsWouldMove)
-  }
-
-  /// Whether a record's bytes in the object are other ones than before, distances among them.
-  private func differs(_ section: Int, _ atom: Atom, _ variable: Variable) -> Bool {
-    guard let old, variable.section >= 0 else { return true }
-    let now = object.contents(ofSection: section)?.slice(atom.offset, atom.size)
-    let before = old.object.contents(ofSection: variable.section)?
-      .slice(variable.offset, variable.size)
-    return now?.array != before?.array
-  }
-
-  private func refuseShape(_ name: String, _ from: UInt64, _ to: UInt64) throws {
-    if from != to, IdentityNames.shapesObjects(name) {
-      throw StateRefusal(
-        unit: unit, symbol: name, reason: .shapeChanged(from: from, to: to))
-    }
-  }
-
   // MARK: carries
 
   private mutating func carry(
@@ -352,10 +325,9 @@ struct StatePlan {
       kind = .added
       newVariables.insert(symbol)
       carriedNew.insert(symbol)
-    } else if IdentityNames.isRuntimeCache(name) {
-      kind = .cache
     } else {
-      kind = IdentityNames.isIdentity(name) ? .identity : .state
+      kind = stateKind(name)
+      if kind == .reset, let variable { end(variable, symbol) }
     }
     carries.append(
       Carry(
@@ -379,7 +351,7 @@ struct StatePlan {
         })
   }
 
-  private func name(_ symbol: Int) -> String { object.name(ofSymbol: symbol).string }
+  func name(_ symbol: Int) -> String { object.name(ofSymbol: symbol).string }
 
   private mutating func noteRemoved(_ old: UnitVersion) {
     var present: Set<String> = []

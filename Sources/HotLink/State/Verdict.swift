@@ -38,12 +38,18 @@ public struct Verdict: Hashable, Sendable {
     case initialiserNotRun
     /// The initialiser of new variables was run.
     case initialised
-    /// Its type changed: it was initialised anew, as asked for. `moved`: it did not fit its place.
+    /// It was initialised anew, as asked for. `moved`: it did not fit its place.
     case reset(moved: Bool)
     /// Its type changed: its members were carried over by name. Sizes in bytes.
     case migrated(from: UInt64, to: UInt64, moved: Bool)
     /// Its type changed: a function of the program carried it over.
     case migratedByHook(function: String, moved: Bool)
+    /// The program had changed it, and its edited initial value was taken nevertheless, as asked for.
+    /// Up to eight bytes of each.
+    case overwritten(value: [UInt8], source: [UInt8])
+    /// It outgrew its place and moved with its value, as asked for; pointers to its old place stay behind.
+    /// Sizes in bytes.
+    case movedWithValue(from: UInt64, to: UInt64)
   }
 }
 

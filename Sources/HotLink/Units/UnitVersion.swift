@@ -12,6 +12,8 @@ final class UnitVersion: @unchecked Sendable {
   let rooms: [Int: UInt64]
   /// Tells debuggers and profilers that its code is there.
   let presence: DebuggerView.Presence?
+  /// The generation that it came with.
+  var generation = 1
   private(set) lazy var symbols = SymbolsBySection(linked.object)
   private(set) lazy var variables = VariableIndex(self)
   /// Made once, compared twice: as the new version and as the old one. On the linker's thread.

@@ -1,6 +1,6 @@
 // `hotlink watch build/ --entry tick`: a loop that calls the entry and picks up new code between frames.
 import ArgumentParser
-import Glibc
+import Foundation
 import HotLink
 import HotLinkWatch
 import LoaderEngine
@@ -15,11 +15,20 @@ struct Watch: ParsableCommand {
       { uint64_t number; double time; double dt; int32_t stop; int32_t reserved; }, which a
       `void tick(void)` simply ignores. Setting `stop` ends the loop.
 
+      State stays; --state says otherwise, for all, one unit (game.o=POLICY), one variable (Game::score=POLICY), or
+      one of a unit (game.o:score=POLICY): keep (the program's value stays, an edited initial value is taken by
+      what the program has not touched), hold (stays in any case), source (an edited initial value wins), reset
+      (initial value at each reload of its unit), move (may leave a place that it outgrew, with its value),
+      reset-when-needed (is reset where a reload would be refused). docs/state.md.
+
       When the layout of data that the program keeps has changed, --layout says what to do: refuse (the
       program goes on as it was), reset (the variable gets its initial value), migrate (members are carried over by
       name), restart (ends with exit code 3). NAME=POLICY is for one unit (game.o) or variable (game::player), and may
       be given more than once. A function hotlink_migrate_VARIABLE(const void *old, size_t old_size, void *new,
       size_t new_size) in the new code goes before all of them.
+
+      Functions by name are called around a reload: hotlink_before_reload and hotlink_after_reload,
+      hotlink_before_reload_UNIT and hotlink_after_reload_UNIT when build/UNIT.o changed.
 
       Exit codes: 0 ended, 2 the first link was refused, 3 a restart is needed, 4 the directory cannot be
       watched.
@@ -66,6 +75,10 @@ struct Watch: ParsableCommand {
   var perf: PerfChoice?
 
   @OptionGroup var layouts: LayoutGuardOptions
+  @OptionGroup var states: StateOptions
+
+  @Flag(inversion: .prefixedNo, help: "Listen for `hotlink ctl` and `hotlink explain`.")
+  var control = true
 
   @Flag(help: "One JSON object a line on standard output.")
   var json = false
@@ -87,6 +100,8 @@ struct Watch: ParsableCommand {
     options.profiling = perf?.mode ?? .off
     options.arguments = ["hotlink"] + paths
     options.layouts = layouts.policies
+    options.states = states.policies
+    options.keepsHistory = control
     do {
       let session = try Session(options)
       session.onEvent { event in
@@ -97,7 +112,10 @@ struct Watch: ParsableCommand {
         .watching(paths.map { FilePath($0) }, settle: .milliseconds(settle)))
       for archive in libraries.archives { try session.add(FilePath(archive.path)) }
       try session.start()
-      let loop = try FrameLoop(session, entry: entry, hz: hz, limit: frames)
+      let shared = LoopControl()
+      let loop = try FrameLoop(session, entry: entry, hz: hz, limit: frames, control: shared)
+      let server = control ? listen(session, shared, reporter) : nil
+      defer { server?.stop() }
       if let initialise { LinkedCode.call(try session.address(of: initialise)) }
       let count = loop.run()
       if let finish { LinkedCode.call(try session.address(of: finish)) }
@@ -114,6 +132,25 @@ struct Watch: ParsableCommand {
       reporter.say("error: \(error)")
       throw ExitCode(RunnerExit.cannotReach)
     }
-    Glibc.exit(StopRequest.isForRestart ? RunnerExit.restartNeeded : RunnerExit.accepted)
+    Foundation.exit(StopRequest.isForRestart ? RunnerExit.restartNeeded : RunnerExit.accepted)
+  }
+
+  /// A program that nobody can talk to is still a program.
+  private func listen(_ session: Session, _ shared: LoopControl, _ reporter: Reporter)
+    -> ControlServer?
+  {
+    do {
+      let server = try ControlServer(
+        session, shared,
+        facts: [
+          ("paths", .strings(paths.map { URL(filePath: $0).standardizedFileURL.path })),
+          ("entry", .string(entry)),
+        ])
+      server.start()
+      return server
+    } catch {
+      if !json { reporter.say("warning: no control socket: \(error.message)") }
+      return nil
+    }
   }
 }

@@ -1,7 +1,7 @@
 // One JSON object a line, written by hand: the runner needs no decoder and no Foundation.
 
 /// A JSON value.
-enum JSON {
+enum JSON: Sendable {
   case string(String)
   case integer(Int64)
   case unsigned(UInt64)

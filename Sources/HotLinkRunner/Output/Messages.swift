@@ -103,7 +103,8 @@ enum Messages {
     case .noRoomToGrow(let from, let to, let room):
       return "error: '\(refusal.symbol)' grew from \(from) to \(to) bytes\(place)"
         + "\n  room at its place: \(room) bytes; pointers to it may exist"
-        + "\n  help: restart, or compile with -fdata-sections to give each variable room"
+        + "\n  help: compile with -fdata-sections to give each variable room, let it move with --state"
+        + " \(ReadableName.of(refusal.symbol))=move, or restart"
     case .shapeChanged(let from, let to):
       return "error: the shape of '\(refusal.symbol)' changed: \(from) → \(to) bytes\(place)"
         + "\n  objects that live depend on the old one\n  help: undo the change, or restart"
@@ -114,7 +115,9 @@ enum Messages {
     case .needsReset(let initialiser):
       return "error: new variable '\(refusal.symbol)' needs a reset of its unit\(place)"
         + "\n  '\(initialiser)' initialises it together with variables that live"
-        + "\n  help: restart, initialise it with a constant, or put it into a new file"
+        + "\n  help: initialise it with a constant, put it into a new file, or let the unit lose its state: --state"
+        + " \(Reporter.short(refusal.unit))=reset-when-needed, or now: hotlink ctl reset"
+        + " \(Reporter.short(refusal.unit))"
     case .unnamedState(let bytes):
       return
         "error: \(bytes) bytes of state in \(refusal.symbol) have no names\n  in \(refusal.unit)"

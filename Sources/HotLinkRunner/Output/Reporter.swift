@@ -28,6 +28,7 @@ struct Reporter: Sendable {
     case .reloaded(let report): reloaded(report)
     case .refused(let refusal): refused(refusal)
     case .debugDataOmitted(let error): debugDataOmitted(error)
+    case .unchanged(let files): unchanged(files)
     }
   }
 
@@ -77,7 +78,12 @@ struct Reporter: Sendable {
         ("added", .count(report.added.count)), ("removed", .count(report.removed.count)),
         ("kept", .count(kept)), ("reinitialised", .count(reinitialised)),
         ("functions", .strings(report.changed)),
+        ("added_functions", .strings(report.added)),
+        ("removed_functions", .strings(report.removed)),
+        ("effect", .bool(report.hasEffect)),
         ("verdicts", .array(report.verdicts.compactMap(verdict))),
+        ("running", .array(report.running.map(EffectReport.json))),
+        ("shadowed", .array(report.shadowed.map(EffectReport.json))),
         ("pins", .array(report.pins.map(pin))),
         ("undefined", .strings(report.undefinedFunctions)),
         ("immovable", .strings(report.immovable)),
@@ -97,7 +103,8 @@ struct Reporter: Sendable {
     var line = "generation \(report.generation): \(list(report.units))"
     let followers = report.relinked.count - report.units.count
     if followers > 0 { line += " (+\(followers) that refer to it)" }
-    line += ", \(count(report.changed.count, "function")) changed"
+    line +=
+      ", \(report.changed.isEmpty ? "no function" : count(report.changed.count, "function")) changed"
     if !report.added.isEmpty { line += ", \(report.added.count) added" }
     if !report.removed.isEmpty { line += ", \(report.removed.count) removed" }
     line += ", \(kept) kept"
@@ -131,12 +138,19 @@ struct Reporter: Sendable {
         return "\(name): migrated by name, \(from) → \(to) bytes\(place(moved))"
       case .migratedByHook(let function, let moved):
         return "\(name): migrated by \(function)\(place(moved))"
+      case .overwritten(let value, let source):
+        return "\(name): was \(number(value)), has its edited initial value \(number(source))"
+      case .movedWithValue(let from, let to):
+        return
+          "\(name): moved with its value, \(from) → \(to) bytes; pointers to its old place stay"
+          + " behind"
       }
     }
     notes += report.layoutWarnings.flatMap(LayoutReport.warning)
     notes += report.heldBack.map { "\(short($0)) stays at its old version: its change is refused" }
     notes += report.blindUnits.filter(\.isNews).map(LayoutReport.blind)
-    notes += report.immovable.map { "\($0): its address could not be redirected; old body" }
+    notes = EffectReport.nothing(report) + notes + EffectReport.functions(report)
+    notes += EffectReport.immovable(report)
     if !report.undefinedFunctions.isEmpty {
       notes.append(
         "undefined, reported when called: "
@@ -147,6 +161,7 @@ struct Reporter: Sendable {
       let bytes = waiting.reduce(0) { $0 + $1.bytes }
       let reasons = Set(waiting.map { Reporter.reason($0.reason) }).sorted()
       notes.append("old code that stays: \(bytes) bytes (\(reasons.joined(separator: "; ")))")
+      notes += EffectReport.frames(report)
     }
     return notes
   }
@@ -161,6 +176,17 @@ struct Reporter: Sendable {
     }
     say(colour(Messages.text(refusal), 31))
     say(refusal.needsRestart ? "  restart needed" : "  the program goes on as it was")
+  }
+
+  private func unchanged(_ files: UnchangedFiles) {
+    guard !isJSON else {
+      return emit([
+        ("event", .string("unchanged")), ("units", .strings(files.files)),
+        ("refused", .bool(files.isRefused)),
+        ("reason", .string(EffectReport.unchanged(files))),
+      ])
+    }
+    say(EffectReport.unchanged(files))
   }
 
   func stopped(frames: UInt64) {
@@ -221,6 +247,15 @@ struct Reporter: Sendable {
         ("fate", .string("migrated_by_hook")), ("hook", .string(function)),
         ("moved", .bool(moved)),
       ]
+    case .overwritten(let value, let source):
+      members += [
+        ("fate", .string("overwritten")), ("value", .integer(integer(value))),
+        ("source", .integer(integer(source))),
+      ]
+    case .movedWithValue(let from, let to):
+      members += [
+        ("fate", .string("moved_with_value")), ("from", .unsigned(from)), ("to", .unsigned(to)),
+      ]
     }
     return .object(members)
   }
@@ -232,7 +267,7 @@ struct Reporter: Sendable {
   private func pin(_ pin: Pin) -> JSON {
     .object([
       ("unit", .string(pin.unit)), ("bytes", .unsigned(pin.bytes)),
-      ("reason", .string(Reporter.reason(pin.reason))),
+      ("reason", .string(Reporter.reason(pin.reason))), ("functions", .strings(pin.functions)),
     ])
   }
 
@@ -258,7 +293,8 @@ struct Reporter: Sendable {
       : "\(names.prefix(2).joined(separator: ", ")) and \(names.count - 2) more"
   }
 
-  private func short(_ unit: String) -> String {
+  private func short(_ unit: String) -> String { Reporter.short(unit) }
+  static func short(_ unit: String) -> String {
     unit.split(separator: "/").last.map(String.init) ?? unit
   }
 

@@ -9,13 +9,25 @@ package final class StackScan {
   private let high: UInt64
   /// For each range, whether a word on a stack lies in it.
   package private(set) var hits: [Bool]
+  /// Words that lie in a range, and whose stack they are on: the first ones, at most as many as fit.
+  package struct Hit: BitwiseCopyable, Hashable, Sendable {
+    package var range: Int32
+    package var thread: Int32
+    package var address: UInt64
+  }
+  private let found: UnsafeMutableBufferPointer<Hit>
+  private var count = 0
+  package var words: [Hit] { Array(found[..<count]) }
 
   package init(_ ranges: [AddressRange]) {
     self.ranges = ranges
     low = self.ranges.map(\.start.value).min() ?? 0
     high = self.ranges.map(\.end.value).max() ?? 0
     hits = [Bool](repeating: false, count: ranges.count)
+    found = .allocate(capacity: ranges.isEmpty ? 0 : 256)
   }
+
+  deinit { found.deallocate() }
 
   /// - Returns: false when the stack's bounds are unknown.
   package func scanOwnStack() -> Bool {
@@ -48,6 +60,13 @@ package final class StackScan {
     }
 
   private func mark(_ value: UInt64) {
-    for index in ranges.indices where ranges[index].contains(Address(value)) { hits[index] = true }
+    for index in ranges.indices where ranges[index].contains(Address(value)) {
+      hits[index] = true
+      guard count < found.count else { continue }
+      found.initializeElement(
+        at: count,
+        to: Hit(range: Int32(truncatingIfNeeded: index), thread: hl_scan_subject(), address: value))
+      count += 1
+    }
   }
 }

@@ -209,10 +209,12 @@ struct FixUp {
     }
     var s = target.reference
     if !target.flags.isDisjoint(with: [.section, .function]) {
-      if role == .unwind || role == .tied {
+      if role == .unwind {
         s = target.body
       } else if target.flags.contains(.section) {
         guard target.flags.contains(.wholeSection) else { return nil }
+        s = target.body
+      } else if role == .tied {
         s = target.body
       } else if role == .text, formula == .branch || formula == .pcRelative,
         formula == .branch || X86_64.isBranch(code, relocation.r_offset)

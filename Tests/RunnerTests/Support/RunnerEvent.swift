@@ -45,6 +45,23 @@ struct RunnerEvent: Decodable, Sendable {
     var unit: String
     var reason: String
   }
+  struct Frame: Decodable, Sendable {
+    var function: String
+    var unit: String
+    var generation: Int
+    var thread: Int32
+    var threadName: String?
+
+    private enum CodingKeys: String, CodingKey {
+      case function, unit, generation, thread
+      case threadName = "thread_name"
+    }
+  }
+  struct Shadowed: Decodable, Sendable {
+    var symbol: String
+    var unit: String
+    var owner: String
+  }
   struct Pin: Decodable, Sendable {
     var unit: String
     var bytes: UInt64
@@ -69,6 +86,14 @@ struct RunnerEvent: Decodable, Sendable {
   var undefined: [String] = []
   var immovable: [String] = []
   var hooks: [String] = []
+  var addedFunctions: [String] = []
+  var removedFunctions: [String] = []
+  /// Whether the program can tell the difference.
+  var effect: Bool?
+  var running: [Frame] = []
+  var shadowed: [Shadowed] = []
+  /// In `unchanged`: what was saved as it was had been refused.
+  var isRefused: Bool?
   var swiftRegistrations: Int?
   var pinnedBytes: UInt64?
   var reason: String?
@@ -87,7 +112,9 @@ struct RunnerEvent: Decodable, Sendable {
   private enum Key: String, CodingKey {
     case event, generation, units, relinked, relocations, changed, added, removed, kept
     case reinitialised, functions, verdicts, pins, undefined, immovable
-    case hooks
+    case hooks, effect, running, shadowed, refused
+    case addedFunctions = "added_functions"
+    case removedFunctions = "removed_functions"
     case swiftRegistrations = "swift_registrations"
     case pinnedBytes = "pinned_bytes"
     case reason, unit, frames, policy, obstacle, layouts, blind
@@ -115,6 +142,12 @@ struct RunnerEvent: Decodable, Sendable {
     undefined = try names(.undefined)
     immovable = try names(.immovable)
     hooks = try names(.hooks)
+    addedFunctions = try names(.addedFunctions)
+    removedFunctions = try names(.removedFunctions)
+    effect = try values.decodeIfPresent(Bool.self, forKey: .effect)
+    running = try values.decodeIfPresent([Frame].self, forKey: .running) ?? []
+    shadowed = try values.decodeIfPresent([Shadowed].self, forKey: .shadowed) ?? []
+    isRefused = try values.decodeIfPresent(Bool.self, forKey: .refused)
     relocations = try values.decodeIfPresent(Int.self, forKey: .relocations)
     changed = try values.decodeIfPresent(Int.self, forKey: .changed)
     added = try values.decodeIfPresent(Int.self, forKey: .added)
