@@ -37,6 +37,7 @@ struct BenchCommand: ParsableCommand {
     try Calls.measure(runner, fixtures)
     try ManyUnits.measure(runner, fixtures)
     try LargeObjects.measure(runner, fixtures)
+    try Guarding.measure(runner, fixtures)
     try runner.finish()
   }
 }
