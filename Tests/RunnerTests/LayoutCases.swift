@@ -192,6 +192,19 @@ extension LayoutCase {
         template <class T> struct List { T *items[4]; int count; }; static List<S> it; static A a;
         """, first: "it.items[it.count++] = &a; a.v = 7;", sum: "it.items[0]->f()",
       told: ["virtual function"], isCxx: true),
+    LayoutCase(
+      name: "a member of a class that only a base class pointer leads to",
+      before: """
+        struct S { virtual int f() = 0; }; struct A : S { int v = 3; int f() override { return v; } };
+        static S *it; static S *make() { static char room[64]; struct Place { void *at; }; return (S *)room; }
+        inline void *operator new(decltype(sizeof 0), void *place) { return place; }
+        """,
+      after: """
+        struct S { virtual int f() = 0; }; struct A : S { int z = 1; int v = 3; int f() override { return v; } };
+        static S *it; static S *make() { static char room[64]; struct Place { void *at; }; return (S *)room; }
+        inline void *operator new(decltype(sizeof 0), void *place) { return place; }
+        """, first: "it = new (make()) A; ((A *)it)->v = 7;", sum: "it->f()",
+      told: ["it->(A).z is new"], isCxx: true),
   ]
 
   /// Edits that change nothing of what is kept.

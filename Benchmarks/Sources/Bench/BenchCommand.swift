@@ -41,6 +41,7 @@ struct BenchCommand: ParsableCommand {
     try ManyUnits.measure(runner, fixtures)
     try LargeObjects.measure(runner, fixtures)
     try FirstThrow.measure(runner, fixtures)
+    try Guarding.measure(runner, fixtures)
     try runner.finish()
   }
 }

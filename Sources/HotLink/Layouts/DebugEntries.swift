@@ -23,6 +23,8 @@ final class DebugEntries {
   private(set) var declarations: [Int] = []
   private(set) var functions: [Int] = []
   private(set) var records: [Int] = []
+  /// Base classes, with the record that has them.
+  private(set) var bases: [(record: Int, entry: Int)] = []
   /// The debug data is in another file (`-gsplit-dwarf`).
   private(set) var isSplit = false
   /// Something could not be read, at this offset.
@@ -158,6 +160,7 @@ final class DebugEntries {
       switch tag {
       case DebugTag.variable:
         hasPlace ? .variable : isDeclaration && !hasLocation ? .declaration : .none
+      case DebugTag.inheritance: .base
       case DebugTag.subprogram: hasCode ? .function : hasChildren ? .scope : .none
       case DebugTag.structure, DebugTag.classType, DebugTag.union:
         isDeclaration ? (hasChildren ? .scope : .none) : .record
@@ -227,6 +230,7 @@ final class DebugEntries {
         isScope = true
       case .variable: variables.append(offset)
       case .declaration: declarations.append(offset)
+      case .base: if around >= 0 { bases.append((scopes[Int(around)].start, offset)) }
       case .function:
         functions.append(offset)
         isScope = true

@@ -28,7 +28,7 @@ struct DebugAttribute {
 
 /// The shape of an entry.
 struct DebugAbbreviation {
-  enum Interest: UInt8 { case none, scope, record, variable, declaration, function }
+  enum Interest: UInt8 { case none, scope, record, variable, declaration, function, base }
   var tag: UInt16
   var hasChildren: Bool
   var interest: Interest

@@ -4,11 +4,11 @@ internal import LoaderEngine
 
 /// Compares types of two tables.
 struct LayoutComparison {
-  private let old: TypeTable
-  private let new: TypeTable
+  let old: TypeTable
+  let new: TypeTable
   /// Pairs that are equal, with all they reach.
   private var equal: Set<UInt64> = []
-  private var steps: [Step] = []
+  var steps: [Step] = []
   private var seen: Set<UInt64> = []
   private var seenBehind: Set<UInt64> = []
   private var found: [Found] = []
@@ -18,7 +18,7 @@ struct LayoutComparison {
   private static let most = 64
 
   /// A pair of types on the way from the root.
-  private struct Step {
+  struct Step {
     var old: TypeIndex
     var new: TypeIndex
     /// Index of the step it was reached from; -1: the root.
@@ -27,13 +27,15 @@ struct LayoutComparison {
     var isBehindPointer: Bool
   }
 
-  private enum Link {
+  enum Link {
     case root, pointee, element, result
     case member(NameView?)
     case parameter(Int)
+    /// What an object may be.
+    case derived(NameView?)
   }
 
-  private struct Found {
+  struct Found {
     var step: Int
     var part: LayoutDifference.Part
     var name: NameView?
@@ -192,7 +194,7 @@ struct LayoutComparison {
       case .member(let name): (.member, name)
       case .parameter: (.parameter, nil)
       case .result: (.result, nil)
-      case .root, .pointee, .element: (.type, nil)
+      case .root, .pointee, .element, .derived: (.type, nil)
       }
     found.append(Found(step: index, part: part, name: name, what: what, isWhole: true))
   }
@@ -236,10 +238,22 @@ struct LayoutComparison {
   private mutating func compareMembers(_ index: Int, _ before: TypeNode, _ after: TypeNode) {
     let behind = steps[index].isBehindPointer
     let (left, right) = (old.members(of: before), new.members(of: after))
+    compareDerived(index)
     let count = found.count
     if !matchInOrder(index, left, right, behind) { matchByName(index, left, right, behind) }
     if found.count == count, before.size != after.size {
       note(index, .type, nil, .resized(from: before.size, to: after.size))
+    }
+  }
+
+  private mutating func compareDerived(_ index: Int) {
+    let step = steps[index]
+    guard let before = old.derived[step.old], let after = new.derived[step.new] else { return }
+    for one in before {
+      guard let name = old[one].name,
+        let twin = after.first(where: { new[$0].name.map { $0 == name } ?? false })
+      else { continue }
+      visit(one, twin, parent: index, .derived(name), true)
     }
   }
 
@@ -339,61 +353,5 @@ struct LayoutComparison {
     case (let one?, let other?): return one == other
     default: return false
     }
-  }
-
-  // MARK: telling
-
-  private func tell(_ found: Found) -> LayoutDifference {
-    let step = steps[found.step]
-    let home = home(of: found)
-    let what: LayoutDifference.What =
-      switch found.what {
-      case .done(let what): what
-      case .retyped(let a, let b): .retyped(from: old.name(of: a), to: new.name(of: b))
-      }
-    let name = found.name?.string ?? ""
-    var path = path(of: found.step)
-    if found.isWhole, path.hasSuffix("->") { path.removeLast(2) }
-    if found.part != .type, !found.isWhole, !name.isEmpty {
-      path += path.hasSuffix("->") ? name : "." + name
-    }
-    return LayoutDifference(
-      path: path, part: found.part, name: name, what: what,
-      old: LayoutText.layout(steps[home].old, old), new: LayoutText.layout(steps[home].new, new),
-      isBehindPointer: step.isBehindPointer)
-  }
-
-  /// The innermost type with parts around a difference.
-  private func home(of found: Found) -> Int {
-    var index = found.step
-    while steps[index].parent >= 0 {
-      switch old[steps[index].old].shape {
-      case .record, .union, .enumeration, .function:
-        if !(found.isWhole && index == found.step) { return index }
-      default: break
-      }
-      index = steps[index].parent
-    }
-    return index
-  }
-
-  private func path(of step: Int) -> String {
-    var parts: [String] = []
-    var index = step
-    while index >= 0 {
-      let step = steps[index]
-      switch step.link {
-      case .root: break
-      case .pointee: parts.append("->")
-      case .element: parts.append("[]")
-      case .result: parts.append(" result")
-      case .parameter(let number): parts.append(" parameter \(number + 1)")
-      case .member(let name):
-        let aim = old[step.old]
-        parts.append("." + (name?.string ?? aim.name.map { $0.string } ?? "(anonymous)"))
-      }
-      index = step.parent
-    }
-    return parts.reversed().joined().replacing("->.", with: "->")
   }
 }

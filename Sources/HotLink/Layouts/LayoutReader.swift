@@ -8,6 +8,8 @@ final class LayoutReader {
   private let entries: DebugEntries
   private(set) var table = TypeTable()
   private var known: [Int: TypeIndex] = [:]
+  /// Of each node; -1: none.
+  private var offsets: [Int] = []
   /// Entries whose nodes are still empty.
   private var pending: [(offset: Int, index: TypeIndex)] = []
 
@@ -32,10 +34,52 @@ final class LayoutReader {
   func signature(of function: DebugEntry) -> TypeIndex {
     var node = TypeNode(shape: .function)
     node.target = self.node(at: declared(function).type)
-    fillParameters(&node, function)
+    // An optimised body may have lost parameters; what it was made of has them.
+    var full = function
+    if function.origin >= 0, !function.hasSpecification,
+      let origin = entries.entry(at: function.origin)
+    {
+      full = origin
+    }
+    fillParameters(&node, full)
     table.nodes.append(node)
+    offsets.append(-1)
+    let index = TypeIndex(truncatingIfNeeded: table.nodes.count - 1)
     drain()
-    return TypeIndex(truncatingIfNeeded: table.nodes.count - 1)
+    return index
+  }
+
+  /// Adds the classes that objects behind pointers may be of: those derived from what has been reached and has virtual
+  /// functions.
+  func addDerivedClasses() {
+    guard table.members.contains(where: { $0.kind == .tablePointer }) else { return }
+    var byBase: [Int: [Int]] = [:]
+    for (record, offset) in entries.bases {
+      guard let base = entries.entry(at: offset)?.type, base >= 0 else { continue }
+      byBase[base, default: []].append(record)
+    }
+    var at = 0
+    while at < table.nodes.count {
+      if offsets[at] >= 0, let derived = byBase[offsets[at]], isPolymorphic(TypeIndex(at)) {
+        for offset in derived {
+          table.derived[TypeIndex(at), default: []].append(node(at: offset))
+        }
+        drain()
+      }
+      at += 1
+    }
+  }
+
+  private func isPolymorphic(_ index: TypeIndex, depth: Int = 0) -> Bool {
+    let node = table[index]
+    guard node.shape == .record, depth < 16 else { return false }
+    return table.members(of: node).contains { member in
+      switch member.kind {
+      case .tablePointer, .virtualFunction: true
+      case .base, .virtualBase: isPolymorphic(table.resolved(member.type), depth: depth + 1)
+      default: false
+      }
+    }
   }
 
   /// The entry that has the type and name: a definition may refer to its declaration.
@@ -85,6 +129,7 @@ final class LayoutReader {
     if let index = known[offset] { return index }
     let index = TypeIndex(truncatingIfNeeded: table.nodes.count)
     table.nodes.append(TypeNode())
+    offsets.append(offset)
     known[offset] = index
     pending.append((offset, index))
     return index

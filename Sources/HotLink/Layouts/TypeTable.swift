@@ -76,6 +76,8 @@ struct TypeTable {
   var nodes: [TypeNode] = []
   var members: [TypeMember] = []
   var scopeNames: [NameView] = []
+  /// Classes that objects of a class with virtual functions may be of, by the class.
+  var derived: [TypeIndex: [TypeIndex]] = [:]
   /// Tags are part of a name: `struct point`.
   var isC = false
 

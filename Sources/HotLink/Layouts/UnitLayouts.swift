@@ -96,6 +96,7 @@ final class UnitLayouts {
       guard symbols.undefined.contains(text), elsewhere[text] == nil else { continue }
       elsewhere[text] = entity(reader, entries, entry) { reader.type(at: $0.type) }
     }
+    reader.addDerivedClasses()
     reachedFromVariables = reader.table.nodes.count
     for offset in entries.functions {
       guard let entry = entries.entry(at: offset),
@@ -197,6 +198,7 @@ final class UnitLayouts {
       let node = table[index]
       pending.append(node.target)
       for member in table.members(of: node) { pending.append(member.type) }
+      pending += table.derived[index] ?? []
     }
     return false
   }

@@ -69,15 +69,12 @@ extension Program {
       unit: unit.name, reason: reason, isNews: knownBlind.insert(unit.id).inserted)
   }
 
-  /// Units outside a change that refer to a symbol, those that wait to be called included.
+  /// Units outside a change that know a symbol, those that wait to be called included.
   func users(of name: String, outside inputs: ChangeSet) -> [Unit] {
     guard let id = space.names.find(name) else { return [] }
     var users = units.filter { unit in
       guard let version = unit.version, !inputs.contains(unit) else { return false }
-      let object = version.object
-      return version.linked.globals.enumerated().contains { offset, global in
-        global == id && object.place(ofSymbol: object.firstGlobal + offset) == .undefined
-      }
+      return version.linked.globals.contains(id)
     }
     users += lazyUnits.waiting.values.filter { unit, object in
       !inputs.contains(unit)

@@ -6,11 +6,11 @@ internal import LoaderEngine
 
 /// Compares the units of one change.
 struct LayoutGuard {
-  private let program: Program
-  private let inputs: ChangeSet
-  private let policies: LayoutPolicies
+  let program: Program
+  let inputs: ChangeSet
+  let policies: LayoutPolicies
   var result = GuardedLayouts()
-  private var refused: [(change: LayoutChange, policy: LayoutPolicy, obstacle: LayoutObstacle?)] =
+  var refused: [(change: LayoutChange, policy: LayoutPolicy, obstacle: LayoutObstacle?)] =
     []
 
   init(_ program: Program, _ inputs: ChangeSet) {
@@ -20,7 +20,7 @@ struct LayoutGuard {
   }
 
   /// What two versions of a unit say.
-  private struct Pair {
+  struct Pair {
     var unit: Unit
     var version: UnitVersion
     var object: ObjectFile
@@ -79,7 +79,45 @@ struct LayoutGuard {
         let differences = other.differences(before.type, entity.type, growsAtEnd: true)
         guard !differences.isEmpty else { continue }
         decide(pair, symbol, before, layouts, variable, differences)
+      } else if symbol >= pair.object.firstGlobal {
+        compareShared(pair, symbol, name.string, entity)
       }
+    }
+  }
+
+  /// A variable of several units (inline, of a template), which one outside the change supplies.
+  private mutating func compareShared(
+    _ pair: Pair, _ symbol: Int, _ name: String, _ entity: UnitLayouts.Entity
+  ) {
+    guard let id = program.space.names.find(name), let known = program.generation.table[id],
+      Int(known.unit) < program.units.count
+    else { return }
+    let owner = program.units[Int(known.unit)]
+    guard !inputs.contains(owner), let version = owner.version, version.layouts.sight == .sees,
+      let before = version.layouts.variables.first(where: {
+        version.object.name(ofSymbol: $0.key).string == name
+      })?.value
+    else { return }
+    var comparison = LayoutComparison(version.layouts.table, pair.new.table)
+    let differences = comparison.differences(before.type, entity.type, growsAtEnd: true)
+    refuseForeign(pair, name, version.layouts, before, entity, differences, owner.name)
+  }
+
+  /// Changed as this unit sees it; its owner was not rebuilt.
+  private mutating func refuseForeign(
+    _ pair: Pair, _ symbol: String, _ old: UnitLayouts, _ before: UnitLayouts.Entity,
+    _ entity: UnitLayouts.Entity, _ differences: [LayoutDifference], _ owner: String
+  ) {
+    guard !differences.isEmpty else { return }
+    let change = LayoutChange(
+      subject: .variable, unit: pair.unit.name, name: pair.new.name(of: entity), symbol: symbol,
+      oldType: old.table.name(of: before.type), newType: pair.new.table.name(of: entity.type),
+      differences: differences)
+    if policies.toleratesHeap, change.isBehindPointer {
+      result.warnings.append(change)
+    } else {
+      let policy = policies.policy(unit: pair.unit.name, names: [symbol, change.name])
+      refused.append((change, policy, .definedElsewhere(unit: owner)))
     }
   }
 
@@ -218,168 +256,8 @@ struct LayoutGuard {
         !inputs.linked.contains(where: { $0.unit.id == known.unit })
       else { continue }
       let differences = comparison.differences(before.type, entity.type, growsAtEnd: true)
-      guard !differences.isEmpty else { continue }
-      let change = LayoutChange(
-        subject: .variable, unit: pair.unit.name, name: pair.new.name(of: entity), symbol: name,
-        oldType: pair.old.table.name(of: before.type),
-        newType: pair.new.table.name(of: entity.type), differences: differences)
-      let policy = policies.policy(unit: pair.unit.name, names: [name, change.name])
-      if policies.toleratesHeap, change.isBehindPointer {
-        result.warnings.append(change)
-      } else {
-        refused.append((change, policy, .definedElsewhere(unit: program.name(ofUnit: known.unit))))
-      }
-    }
-  }
-
-  // MARK: functions
-
-  private mutating func compareSignatures(_ pair: Pair, _ comparison: inout LayoutComparison) {
-    guard !pair.new.functions.isEmpty, !pair.old.functions.isEmpty else { return }
-    var before: [String: UnitLayouts.Entity] = [:]
-    for (symbol, entity) in pair.old.functions {
-      before[pair.version.object.name(ofSymbol: symbol).string] = entity
-    }
-    var byValue = LayoutComparison(pair.old.table, pair.new.table, staysByValue: true)
-    var heap: [String: LayoutDifference] = [:]
-    for (symbol, entity) in pair.new.functions.sorted(by: { $0.key < $1.key }) {
-      let name = pair.object.name(ofSymbol: symbol).string
-      guard let old = before[name] else { continue }
-      let differences = byValue.differences(old.type, entity.type)
-      if !differences.isEmpty {
-        let callers = program.users(of: name, outside: inputs).map(\.name)
-        if !callers.isEmpty {
-          noteSignature(pair, name, old, entity, differences, callers)
-          continue
-        }
-      }
-      for difference in comparison.differences(old.type, entity.type)
-      where difference.isBehindPointer && heap[difference.old.name] == nil {
-        heap[difference.old.name] = difference
-      }
-    }
-    for name in heap.keys.sorted() { if let found = heap[name] { compareHeap(pair, found) } }
-  }
-
-  private mutating func noteSignature(
-    _ pair: Pair, _ name: String, _ old: UnitLayouts.Entity, _ new: UnitLayouts.Entity,
-    _ differences: [LayoutDifference], _ callers: [String]
-  ) {
-    let plain = pair.new.name(of: new)
-    let policy = policies.policy(unit: pair.unit.name, names: [name, plain])
-    refused.append(
-      (
-        LayoutChange(
-          subject: .function(callers: callers), unit: pair.unit.name, name: plain, symbol: name,
-          oldType: pair.old.table.name(of: old.type), newType: pair.new.table.name(of: new.type),
-          differences: differences),
-        policy == .restart ? .restart : .refuse, nil
-      ))
-  }
-
-  /// A type that only functions of this unit have seen changed: does any other unit keep one, or look into it?
-  private mutating func compareHeap(_ pair: Pair, _ difference: LayoutDifference) {
-    let shown = difference.old.name
-    let name = shown.hasPrefix("struct ") ? String(shown.dropFirst(7)) : shown
-    guard let after = pair.new.definition(of: name) else { return }
-    for unit in program.units where !inputs.contains(unit) {
-      guard let version = unit.version, version.layouts.sight == .sees else { continue }
-      let layouts = version.layouts
-      guard let keeper = layouts.keeper(of: name) else { continue }
-      let change = LayoutChange(
-        subject: .heap(keeper: layouts.name(of: keeper), unit: unit.name), unit: pair.unit.name,
-        name: shown, symbol: name, oldType: shown, newType: difference.new.name,
-        differences: [difference])
-      if policies.toleratesHeap {
-        result.warnings.append(change)
-      } else {
-        let policy = policies.policy(unit: pair.unit.name, names: [name, shown])
-        refused.append((change, policy, policy == .migrate ? .behindPointer : nil))
-      }
-      return
-    }
-    compareCallers(pair, name, after, difference)
-  }
-
-  /// Units that were compiled with the old form of a type and call functions of this one.
-  private mutating func compareCallers(
-    _ pair: Pair, _ name: String, _ after: TypeIndex, _ difference: LayoutDifference
-  ) {
-    for (symbol, entity) in pair.new.functions.sorted(by: { $0.key < $1.key }) {
-      let function = pair.object.name(ofSymbol: symbol).string
-      guard pair.new.signature(entity, mentions: name) else { continue }
-      let callers = program.users(of: function, outside: inputs).filter { unit in
-        guard let object = unit.version?.object,
-          let (table, type) = UnitLayouts.definition(of: name, in: object)
-        else { return false }
-        var comparison = LayoutComparison(table, pair.new.table)
-        return !comparison.differences(type, after).isEmpty
-      }.map(\.name)
-      guard !callers.isEmpty else { continue }
-      let text = pair.new.table.name(of: entity.type)
-      let policy = policies.policy(unit: pair.unit.name, names: [function])
-      refused.append(
-        (
-          LayoutChange(
-            subject: .function(callers: callers), unit: pair.unit.name,
-            name: pair.new.name(of: entity), symbol: function, oldType: text, newType: text,
-            differences: [difference]),
-          policy == .restart ? .restart : .refuse, nil
-        ))
-      return
-    }
-  }
-
-  // MARK: stored closures
-
-  private mutating func compareHeld(_ pair: Pair, _ comparison: inout LayoutComparison) {
-    func grouped(_ list: [UnitLayouts.Held]) -> [String: [UnitLayouts.Held]] {
-      Dictionary(grouping: list) { $0.home + " " + $0.signature }
-    }
-    let before = grouped(pair.old.held)
-    for (home, held) in grouped(pair.new.held).sorted(by: { $0.key < $1.key }) {
-      if let earlier = before[home] { compareHeld(pair, earlier, held, &comparison) }
-    }
-  }
-
-  /// Closures of one function and one signature. One that was added or taken out shifts the others.
-  private mutating func compareHeld(
-    _ pair: Pair, _ old: [UnitLayouts.Held], _ new: [UnitLayouts.Held],
-    _ comparison: inout LayoutComparison
-  ) {
-    if old.count != new.count {
-      var at = 0
-      for held in old.count < new.count ? new : old where at < min(old.count, new.count) {
-        let (a, b) = old.count < new.count ? (old[at], held) : (held, new[at])
-        if comparison.differences(a.type, b.type).isEmpty { at += 1 }
-      }
-      if at == min(old.count, new.count) { return }
-    }
-    for (before, held) in zip(old, new) {
-      let differences = comparison.differences(before.type, held.type)
-      guard !differences.isEmpty, isKept("std::function<\(held.signature)>", pair) else { continue }
-      let name = held.home.hasSuffix("::") ? "a lambda in \(held.home.dropLast(2))" : held.home
-      let change = LayoutChange(
-        subject: .closure, unit: pair.unit.name, name: name, symbol: "",
-        oldType: pair.old.table.name(of: before.type), newType: name, differences: differences)
-      if policies.toleratesHeap, change.isBehindPointer {
-        result.warnings.append(change)
-      } else {
-        let policy = policies.policy(unit: pair.unit.name, names: [name])
-        refused.append(
-          (change, policy, policy == .migrate || policy == .reset ? .noVariable : nil))
-      }
-    }
-  }
-
-  /// Whether any unit's variables lead to a `std::function` of this kind.
-  private func isKept(_ function: String, _ pair: Pair) -> Bool {
-    if pair.old.keeper(of: function) != nil { return true }
-    return program.units.contains { unit in
-      guard unit !== pair.unit, let version = unit.version, version.layouts.sight == .sees else {
-        return false
-      }
-      return version.layouts.keeper(of: function) != nil
+      refuseForeign(
+        pair, name, pair.old, before, entity, differences, program.name(ofUnit: known.unit))
     }
   }
 

@@ -7,7 +7,8 @@ enum LayoutReport {
   /// The whole of a refusal.
   static func text(_ refusal: LayoutRefusal) -> String {
     var lines: [String] = []
-    for change in refusal.changes { lines += describe(change, as: "error: ") }
+    var shown: [LayoutDifference] = []
+    for change in refusal.changes { lines += describe(change, as: "error: ", &shown) }
     if let obstacle = refusal.obstacle {
       lines.append("  --layout=\(refusal.policy.rawValue) cannot be followed: \(text(obstacle))")
     }
@@ -30,7 +31,10 @@ enum LayoutReport {
   }
 
   /// A type behind pointers that was let pass.
-  static func warning(_ change: LayoutChange) -> [String] { describe(change, as: "warning: ") }
+  static func warning(_ change: LayoutChange) -> [String] {
+    var shown: [LayoutDifference] = []
+    return describe(change, as: "warning: ", &shown)
+  }
 
   static func blind(_ unit: BlindUnit) -> String {
     let why =
@@ -42,7 +46,10 @@ enum LayoutReport {
     return "\(short(unit.unit)): layouts not compared, \(why); only sizes and symbols were"
   }
 
-  private static func describe(_ change: LayoutChange, as kind: String) -> [String] {
+  /// - Parameter shown: differences whose layouts have been printed.
+  private static func describe(
+    _ change: LayoutChange, as kind: String, _ shown: inout [LayoutDifference]
+  ) -> [String] {
     var lines = [kind + headline(change), "  in \(change.unit)"]
     switch change.subject {
     case .function(let callers):
@@ -54,13 +61,19 @@ enum LayoutReport {
       lines.append("  kept by '\(keeper)' in \(unit)")
     case .variable, .closure, .swiftType: break
     }
-    var shown: [LayoutDifference] = []
+    var own: [LayoutDifference] = []
     for difference in change.differences {
-      let isKnown = shown.contains { $0.old == difference.old && $0.new == difference.new }
-      guard !isKnown else { continue }
+      func hasSameLayouts(_ other: LayoutDifference) -> Bool {
+        other.old == difference.old && other.new == difference.new
+      }
+      guard !own.contains(where: hasSameLayouts) else { continue }
+      own.append(difference)
+      if shown.contains(where: hasSameLayouts) {
+        lines.append("  \(difference.old.name): as above")
+        continue
+      }
       shown.append(difference)
-      for other in change.differences
-      where other.old == difference.old && other.new == difference.new {
+      for other in change.differences where hasSameLayouts(other) {
         lines.append("  " + sentence(other, of: change))
       }
       if !difference.old.rows.isEmpty || !difference.new.rows.isEmpty {
@@ -197,6 +210,9 @@ enum LayoutReport {
     func cell(_ row: TypeLayout.Row) -> String { text(row, columns) }
     var at = 0
     var other = 0
+    func isIn(_ rows: [TypeLayout.Row], _ row: TypeLayout.Row) -> Bool {
+      rows.contains { isSame($0, row) }
+    }
     while at < old.rows.count || other < new.rows.count {
       let left = at < old.rows.count ? old.rows[at] : nil
       let right = other < new.rows.count ? new.rows[other] : nil
@@ -204,20 +220,13 @@ enum LayoutReport {
         cells.append((left == right ? " " : "~", cell(left), cell(right)))
         at += 1
         other += 1
-      } else if let right, left == nil || !old.rows[at...].contains(where: { isSame($0, right) }) {
-        cells.append(("+", "", cell(right)))
+      } else if let right, left == nil || !isIn(Array(old.rows[at...]), right) {
+        // New, or moved here from further up.
+        cells.append((isIn(old.rows, right) ? "~" : "+", "", cell(right)))
         other += 1
       } else if let left {
-        // Gone, or further down.
-        let isGone = !new.rows.contains { isSame($0, left) }
-        cells.append((isGone ? "-" : "~", cell(left), ""))
+        cells.append((isIn(new.rows, left) ? "~" : "-", cell(left), ""))
         at += 1
-        if !isGone, let moved = new.rows[other...].first,
-          old.rows[..<at].contains(where: { isSame($0, moved) })
-        {
-          cells.append(("~", "", cell(moved)))
-          other += 1
-        }
       }
     }
     let titles = (
