@@ -16,6 +16,8 @@ extension Reporter {
     case .initialiserNotRun: "initialiser_not_run"
     case .initialised: "initialised"
     case .reset: "reset"
+    case .migrated: "migrated"
+    case .migratedByHook: "migrated_by_hook"
     case .overwritten: "overwritten"
     case .movedWithValue: "moved_with_value"
     }
