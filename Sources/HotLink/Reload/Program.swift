@@ -29,6 +29,8 @@ final class Program: @unchecked Sendable {
   var removedLibraries: [LibraryVersion] = []
   var hasFinished = false
   var hasExecutableStacks = false
+  /// A shared object was a unit once.
+  var hasHadLibraries = false
 
   init(tag: UInt32, backing: Arena.BackingChoice, options: Options) throws(LinkError) {
     if let layout = options.layout {
@@ -174,8 +176,7 @@ final class Program: @unchecked Sendable {
     if generation.number == 0 { link.deadStripRoots = options.deadStripRoots }
     link.comdatOwner = { owners[$0] }
     link.keptCommons = try inputs.keptCommons(generation.table, space)
-    let names = units.map(\.name)
-    link.unitName = { $0 < names.count ? names[Int($0)] : "the linker" }
+    link.unitName = { [weak self] in self?.name(ofUnit: $0) ?? "the linker" }
     return link
   }
 
