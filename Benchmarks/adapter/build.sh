@@ -12,7 +12,7 @@ out=${1:-$here/../.build/adapter}
 mkdir -p "$out"
 
 "$swift" build --package-path "$here" --scratch-path "$scratch" -c release --static-swift-stdlib \
-  -Xcc -DHL_STATIC_TLS_BYTES=512 --product hotlink_loader
+  -Xcc -DHL_LOADED_LATE --product hotlink_loader
 names=$(sed -nE 's/^[a-z].*[ *](hotlink_[a-z_]+)\(.*/\1/p' "$here/Sources/CHotlinkLoader/include/hotlink_loader.h")
 {
   echo '{ global:'

@@ -60,7 +60,9 @@ void hl_lazy_prepare(void);
 
 // ---- static TLS for loaded code: initial-exec, so its offset from the thread pointer is one
 // constant for every thread ----
-#ifndef HL_STATIC_TLS_BYTES
+#ifdef HL_LOADED_LATE  // part of a library that is itself opened with dlopen
+#define HL_STATIC_TLS_BYTES 512
+#else
 #define HL_STATIC_TLS_BYTES 65536
 #endif
 // The largest alignment of a variable in it. What is small may itself be loaded late, into static TLS that

@@ -66,7 +66,7 @@ struct ChangeSet {
     let draft = SymbolTable.Draft(from: table)
     for unit in linked.map(\.unit) + removedUnits {
       guard let version = unit.version else { continue }
-      for id in version.linked.globals where draft[id]?.unit == unit.id { draft.remove(id) }
+      for id in version.linked.globals.array where draft[id]?.unit == unit.id { draft.remove(id) }
     }
     for (unit, object) in wasWaiting {
       for index in object.firstGlobal..<object.symbols.count {
@@ -122,6 +122,7 @@ struct ChangeSet {
 
   func keptCommons(_ table: SymbolTable, _ space: LinkSpace) throws -> [SymbolID: UInt64] {
     var kept: [SymbolID: UInt64] = [:]
+    guard table.count > 0 else { return kept }
     for (unit, object) in linked {
       for index in object.firstGlobal..<object.symbols.count
       where object.place(ofSymbol: index) == .common {
@@ -153,7 +154,7 @@ struct ChangeSet {
     var gone: Set<SymbolID> = []
     for unit in linked.map(\.unit) + removedUnits + libraries.map(\.unit) {
       let defined =
-        unit.version.map { Array($0.linked.globals) } ?? unit.library?.exports.map(\.id) ?? []
+        unit.version.map { $0.linked.globals.array } ?? unit.library?.exports.map(\.id) ?? []
       for id in defined {
         guard let before = old[id], before.unit == unit.id else { continue }
         guard let now = set.definition(of: id) else {
@@ -172,7 +173,7 @@ struct ChangeSet {
     for unit in units where !ids.contains(unit.id) {
       guard let version = unit.version else { continue }
       let object = version.object
-      for (offset, id) in version.linked.globals.enumerated() {
+      for (offset, id) in version.linked.globals.array.enumerated() {
         let index = object.firstGlobal + offset
         let isReference = object.place(ofSymbol: index) == .undefined
         let follows =
@@ -201,7 +202,7 @@ struct ChangeSet {
     var changes: [SlotTable.Change] = []
     for unit in linked.map(\.unit) + removedUnits {
       guard let version = unit.version else { continue }
-      for id in version.linked.globals {
+      for id in version.linked.globals.array {
         guard let before = old[id], before.unit == unit.id, before.kind == .function,
           set.definition(of: id) == nil, let slot = space.slots.existingSlot(of: id)
         else { continue }

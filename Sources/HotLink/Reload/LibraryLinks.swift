@@ -107,9 +107,12 @@ extension Program {
     let table = prepared.set.table
     let mapped = Dictionary(
       links.map { ($0.unit.id, $0.group) }, uniquingKeysWith: { first, _ in first })
-    let providers = units.compactMap {
-      (mapped[$0.id] ?? $0.library?.group)?.images.first?.provider
-    }
+    let providers =
+      links.isEmpty
+      ? []
+      : units.compactMap {
+        (mapped[$0.id] ?? $0.library?.group)?.images.first?.provider
+      }
     for link in links {
       try link.bind(table, others: providers)
       prepared.report.relinked.append(link.unit.name)
@@ -145,6 +148,9 @@ extension Program {
   private func movedEntries(_ table: SymbolTable, _ links: [LibraryLink])
     -> [(entry: Address, value: UInt64)]
   {
+    // A look at each of very many units would be most of an edit.
+    if !links.isEmpty { hasHadLibraries = true }
+    guard hasHadLibraries else { return [] }
     let mapped = Dictionary(
       links.map { ($0.unit.id, $0.exports) }, uniquingKeysWith: { first, _ in first })
     return units.flatMap { mapped[$0.id] ?? $0.library?.exports ?? [] }.compactMap { export in

@@ -33,6 +33,8 @@ final class Program: @unchecked Sendable {
   var hasExecutableStacks = false
   /// Units that may be initialised anew by the next reload, as somebody has said.
   var grantedResets: Set<String> = []
+  /// A shared object was a unit once.
+  var hasHadLibraries = false
 
   init(tag: UInt32, backing: Arena.BackingChoice, options: Options) throws(LinkError) {
     if let layout = options.layout {
@@ -195,8 +197,7 @@ final class Program: @unchecked Sendable {
     if generation.number == 0 { link.deadStripRoots = options.deadStripRoots }
     link.comdatOwner = { owners[$0] }
     link.keptCommons = try inputs.keptCommons(generation.table, space)
-    let names = units.map(\.name)
-    link.unitName = { $0 < names.count ? names[Int($0)] : "the linker" }
+    link.unitName = { [weak self] in self?.name(ofUnit: $0) ?? "the linker" }
     return link
   }
 

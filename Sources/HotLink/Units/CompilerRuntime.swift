@@ -38,12 +38,10 @@ extension Program {
   private func pullCompilerRuntimeOnce(into inputs: inout ChangeSet, _ table: SymbolTable) throws {
     var asked: [SymbolID: String] = [:]
     for object in inputs.objects {
-      for index in object.firstGlobal..<object.symbols.count
-      where object.place(ofSymbol: index) == .undefined && !object.symbols[index].isWeakBinding {
-        let name = object.name(ofSymbol: index)
+      object.forEachReserved { _, name in
         guard
           name.hasPrefix("__") && !CompilerRuntime.isLinkers(name) || RustAllocation.covers(name)
-        else { continue }
+        else { return }
         asked[space.names.intern(name)] = name.string
       }
     }

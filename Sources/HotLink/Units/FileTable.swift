@@ -6,8 +6,10 @@ internal import SystemPackage
 final class FileTable: Sendable {
   private struct Entry {
     var hash: UInt64
-    /// Unit names and the hashes of their contents: members of an archive change one by one.
-    var units: [String: UInt64]
+    /// Whether the file is a unit itself.
+    var isUnit: Bool
+    /// Names and the hashes of the contents of an archive's members, which change one by one.
+    var units: [String: UInt64] = [:]
     var isWhole = false
   }
   private let entries = Mutex<[FilePath: Entry]>([:])
@@ -25,8 +27,7 @@ final class FileTable: Sendable {
       var changes: [UnitChange] = []
       let content = file.object.map { UnitContent.object($0) } ?? file.library.map { .library($0) }
       if let content {
-        units[file.path.string] = file.hash
-        if old?.units[file.path.string] == file.hash { return [] }
+        if let old, old.isUnit, old.hash == file.hash { return [] }
         changes.append(UnitChange(name: file.path.string, content: content))
       }
       let isWhole = file.isWhole || old?.isWhole ?? false
@@ -38,10 +39,16 @@ final class FileTable: Sendable {
           changes.append(UnitChange(name: member.name, object: member.object))
         }
       }
-      for name in (old?.units.keys).map(Array.init) ?? [] where units[name] == nil {
-        changes.append(UnitChange(name: name, object: nil))
+      if let old {
+        if old.isUnit, content == nil {
+          changes.append(UnitChange(name: file.path.string, object: nil))
+        }
+        for name in old.units.keys where units[name] == nil {
+          changes.append(UnitChange(name: name, object: nil))
+        }
       }
-      entries[file.path] = Entry(hash: file.hash, units: units, isWhole: isWhole)
+      entries[file.path] = Entry(
+        hash: file.hash, isUnit: content != nil, units: units, isWhole: isWhole)
       return changes
     }
   }
@@ -49,7 +56,8 @@ final class FileTable: Sendable {
   func remove(_ path: FilePath) -> [UnitChange] {
     entries.withLock { entries in
       guard let old = entries.removeValue(forKey: path) else { return [] }
-      return old.units.keys.sorted().map { UnitChange(name: $0, object: nil) }
+      return ((old.isUnit ? [path.string] : []) + old.units.keys).sorted()
+        .map { UnitChange(name: $0, object: nil) }
     }
   }
 

@@ -272,6 +272,16 @@ package final class ObjectFile: Sendable {
     symbolNames.name(at: symbols[index].st_name) ?? NameView("")
   }
 
+  /// Calls `body` with the symbols that the object cannot do without and does not define, whose names begin with an
+  /// underscore: those of compilers and systems.
+  package func forEachReserved(_ body: (Int, NameView) -> Void) {
+    for index in firstGlobal..<symbols.count {
+      guard place(ofSymbol: index) == .undefined, !symbols[index].isWeakBinding else { continue }
+      let name = name(ofSymbol: index)
+      if name.count > 1, name.hasPrefix("_") { body(index, name) }
+    }
+  }
+
   /// The bytes of its section that a defined symbol names: never beyond the section's end.
   package func extent(ofSymbol index: Int) -> Range<UInt64> {
     let symbol = symbols[index]

@@ -16,23 +16,29 @@ struct UnwindOrder {
 
   private let bytes: UnsafeRawBufferPointer
   private var records: [Record] = []
-  /// Fields that count from their own place.
-  private let fields: [(offset: Int, encoding: UInt8)]
+  /// Fields that count from their own place; nil: the first of each FDE, in four bytes.
+  private let fields: [(offset: Int, encoding: UInt8)]?
   private let end: Int
-  /// Whether it is in order as it stands.
-  let isSorted: Bool
 
   /// Reads a table that `UnwindTable.validate` has found sound.
   ///
-  /// - Parameter text: where its code runs.
+  /// - Parameters:
+  ///   - text: where its code runs.
+  ///   - isPlain: as it was found to be: it need not be asked where its fields are.
   /// - Returns: nil when its records are written in a way that is not known here: it then stays as it is.
-  init?(_ bytes: UnsafeRawBufferPointer, at start: Address, text: AddressRange, end: Int) {
+  init?(
+    _ bytes: UnsafeRawBufferPointer, at start: Address, text: AddressRange, end: Int,
+    isPlain: Bool
+  ) {
     var table = UnwindTable(bytes, at: start, text: text)
-    guard (try? table.validate(upTo: end)) != nil else { return nil }
+    if isPlain {
+      fields = nil
+    } else {
+      guard (try? table.validate(upTo: end)) != nil else { return nil }
+      fields = table.relativeFields
+    }
     self.bytes = bytes
     self.end = end
-    fields = table.relativeFields
-    isSorted = table.isInOrder
     var at = 0
     var commons: [Int: Int] = [:]
     // Of the CIE that the last one named.
@@ -47,7 +53,9 @@ struct UnwindOrder {
       } else {
         let common = at + 4 - id
         if common != commonAt {
-          guard table.isOrdinary(common), let number = commons[common] else { return nil }
+          guard isPlain || table.isOrdinary(common), let number = commons[common] else {
+            return nil
+          }
           (commonAt, commonNumber) = (common, number)
         }
         let raw = Int32(bitPattern: word(at + 8))
@@ -89,6 +97,7 @@ struct UnwindOrder {
           of: UInt32(place + 4 - moved[record.common]), toByteOffset: place + 4, as: UInt32.self)
       }
       var next = 0
+      guard let fields else { return moveBegins(in: copy, moved, &fits) }
       for (offset, encoding) in fields {
         while next + 1 < records.count, records[next + 1].offset <= offset { next += 1 }
         guard moved[next] >= 0 else { continue }
@@ -110,6 +119,23 @@ struct UnwindOrder {
       }
     }
     return fits ? copy : nil
+  }
+
+  /// Counts where the code of each record begins from its new place.
+  private func moveBegins(
+    in copy: UnsafeMutableRawBufferPointer, _ moved: [Int], _ fits: inout Bool
+  ) {
+    for (index, record) in records.enumerated() where !record.isCommon && moved[index] >= 0 {
+      let at = record.offset + 8
+      let value =
+        Int64(bytes.loadUnaligned(fromByteOffset: at, as: Int32.self))
+        - Int64(moved[index] - record.offset)
+      guard let narrow = Int32(exactly: value) else {
+        fits = false
+        return
+      }
+      copy.storeBytes(of: narrow, toByteOffset: moved[index] + 8, as: Int32.self)
+    }
   }
 
   /// The records of functions by the place of their code; equal ones as they were. Compilers write those of one

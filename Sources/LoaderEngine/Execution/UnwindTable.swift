@@ -21,6 +21,8 @@ struct UnwindTable {
   /// Fields that count from their own place, when asked for: whoever copies the table moves them.
   private(set) var relativeFields: [(offset: Int, encoding: UInt8)] = []
   private var notesFields = false
+  /// Whether nothing counts from its own place but where the code of each FDE begins.
+  private(set) var isPlain = true
   /// Whether every record's code was linked and begins behind that of the one before.
   private(set) var isInOrder = true
   /// Where in the text.
@@ -133,7 +135,10 @@ struct UnwindTable {
     guard reader.leb(), reader.leb(), version == 1 ? reader.byte() != nil : reader.leb() else {
       throw Defect(offset: start, detail: "truncated CIE")
     }
-    guard let first = augmentation.first else { return CommonEntry() }
+    guard let first = augmentation.first else {
+      isPlain = false
+      return CommonEntry()
+    }
     guard first == UInt8(ascii: "z"), let size = reader.unsigned(),
       size <= UInt64(end - reader.at)
     else { throw Defect(offset: start, detail: "CIE with an unknown augmentation") }
@@ -159,6 +164,9 @@ struct UnwindTable {
       default: throw Defect(offset: start, detail: "CIE with an unknown augmentation")
       }
     }
+    isPlain =
+      isPlain && entry.address == 0x1B && entry.handlers == 0xFF
+      && !augmentation.contains(UInt8(ascii: "P"))
     let encoding = entry.address
     guard UnwindTable.width(encoding) != nil, encoding & 0x80 == 0,
       encoding & 0x70 == 0 || encoding & 0x70 == 0x10

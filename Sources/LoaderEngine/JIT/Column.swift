@@ -26,6 +26,9 @@ package struct Column<Element: BitwiseCopyable>: @unchecked Sendable, RandomAcce
     return Column(base + start, count)
   }
 
+  /// A copy, for other modules: going through a column costs them a call for each value.
+  package var array: [Element] { [Element](UnsafeBufferPointer(start: base, count: count)) }
+
   package var startIndex: Int { 0 }
   package var endIndex: Int { count }
 

@@ -7,18 +7,19 @@ extension LinkedObject {
 
   /// The functions that run when the object starts, in order.
   package func initialisers(_ arena: Arena) -> [TableEntry] {
-    entries(arena, [.preinitArray, .initArray, .constructors])
+    entries(arena) { $0 == .preinitArray || $0 == .initArray || $0 == .constructors }
   }
 
   /// The functions that run when it ends, in the order of their tables: the opposite of that in which
   /// they run.
   package func finalisers(_ arena: Arena) -> [TableEntry] {
-    entries(arena, [.finiArray, .destructors])
+    entries(arena) { $0 == .finiArray || $0 == .destructors }
   }
 
-  private func entries(_ arena: Arena, _ wanted: Set<SectionRole>) -> [TableEntry] {
+  private func entries(_ arena: Arena, _ isWanted: (SectionRole) -> Bool) -> [TableEntry] {
+    guard roles.contains(where: isWanted) else { return [] }
     var found: [(priority: Int, section: Int, order: Int, address: UInt64)] = []
-    for section in roles.indices where wanted.contains(roles[section]) {
+    for section in roles.indices where isWanted(roles[section]) {
       let count = Int(object.sections[section].size / 8)
       guard addresses[section] != 0,
         let bytes = arena.bytes(at: Address(addresses[section]), count: count * 8)

@@ -118,7 +118,9 @@ package final class LinkedSet: @unchecked Sendable {
     do {
       let end = try table.validate()
       if !table.isInOrder, range.size > LinkedSet.sortedTable || options.deadStripRoots != nil {
-        sortUnwindTable(range.start, UnwindOrder(bytes, at: range.start, text: text, end: end))
+        sortUnwindTable(
+          range.start,
+          UnwindOrder(bytes, at: range.start, text: text, end: end, isPlain: table.isPlain))
       }
     } catch {
       let address = range.start.value + UInt64(error.offset)
@@ -137,7 +139,7 @@ package final class LinkedSet: @unchecked Sendable {
   private static let sortedTable: UInt64 = 16 << 10
 
   private func sortUnwindTable(_ start: Address, _ order: UnwindOrder?) {
-    guard let order, !order.isSorted, let sorted = order.sorted() else { return }
+    guard let sorted = order?.sorted() else { return }
     sorted.withUnsafeBytes { source in
       if let from = source.baseAddress {
         space.arena.place(start, .constants).copyMemory(from: from, byteCount: source.count)

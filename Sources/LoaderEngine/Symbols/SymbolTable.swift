@@ -2,25 +2,29 @@
 // shares with it whatever did not change, so its cost follows the change and not the program.
 
 /// An immutable map from symbol numbers to definitions.
-package final class SymbolTable: Sendable {
+package final class SymbolTable: @unchecked Sendable {
+  // Sound: nothing of it is written once it is made.
   fileprivate static let shift = 8
   fileprivate static let chunkSize = 1 << shift
 
   fileprivate let chunks: [Chunk]
+  /// Where the definitions of each chunk are.
+  fileprivate let rows: [UnsafeMutablePointer<Definition>]
   /// How many symbols are defined.
   package let count: Int
 
-  package static let empty = SymbolTable(chunks: [], count: 0)
+  package static let empty = SymbolTable(chunks: [], rows: [], count: 0)
 
-  fileprivate init(chunks: [Chunk], count: Int) {
+  fileprivate init(chunks: [Chunk], rows: [UnsafeMutablePointer<Definition>], count: Int) {
     self.chunks = chunks
+    self.rows = rows
     self.count = count
   }
 
   package subscript(id: SymbolID) -> Definition? {
     let chunk = Int(id.index) >> SymbolTable.shift
-    guard chunk < chunks.count else { return nil }
-    let found = chunks[chunk].definitions[Int(id.index) & (SymbolTable.chunkSize - 1)]
+    guard chunk < rows.count else { return nil }
+    let found = rows[chunk][Int(id.index) & (SymbolTable.chunkSize - 1)]
     return found.kind == .none ? nil : found
   }
 
@@ -66,7 +70,7 @@ package final class SymbolTable: Sendable {
       state = .allocate(capacity: 1)
       state.initialize(
         to: State(
-          chunks: table.chunks, rows: table.chunks.map(\.definitions),
+          chunks: table.chunks, rows: table.rows,
           own: [Bool](repeating: false, count: table.chunks.count), count: table.count))
     }
 
@@ -117,7 +121,8 @@ package final class SymbolTable: Sendable {
 
     /// The table as it stands. The draft must not be written to afterwards.
     package var table: SymbolTable {
-      SymbolTable(chunks: state.pointee.chunks, count: state.pointee.count)
+      SymbolTable(
+        chunks: state.pointee.chunks, rows: state.pointee.rows, count: state.pointee.count)
     }
   }
 }

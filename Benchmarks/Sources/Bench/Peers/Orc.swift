@@ -19,9 +19,8 @@ enum Orc {
     let program = "\(fixtures.folder)/orc-\(version)"
     let source = try fixtures.source("peers/orc.cpp")
     let copy = program + ".cpp"
-    if access(program, X_OK) != 0
-      || (try? Fixtures.contents(of: copy)) != (try Fixtures.contents(of: source))
-    {
+    let text = try Fixtures.contents(of: source)
+    if access(program, X_OK) != 0 || (try? Fixtures.contents(of: copy)) != text {
       guard let compiler = Subprocess.find("g++") else { throw BenchError("no g++ in PATH") }
       note("compiling \(source)")
       try Subprocess.run(

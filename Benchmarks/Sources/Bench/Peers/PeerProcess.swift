@@ -11,10 +11,9 @@ final class PeerProcess {
     self.program = program
     var down: [Int32] = [0, 0]
     var up: [Int32] = [0, 0]
-    // Its ends are its own: a later child must not keep them open.
-    guard pipe2(&down, O_CLOEXEC) == 0, pipe2(&up, O_CLOEXEC) == 0 else {
-      throw BenchError("no pipe")
-    }
+    guard pipe(&down) == 0, pipe(&up) == 0 else { throw BenchError("no pipe") }
+    // Our ends are ours: a later child must not keep them open.
+    for end in down + up { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     child = try Subprocess.start(program, arguments, input: down[0], output: up[1])
     close(down[0])
     close(up[1])
