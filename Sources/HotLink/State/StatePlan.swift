@@ -31,6 +31,8 @@ struct StatePlan {
   private let elsewhere: (NameView) -> Variable?
   private let relocations: SectionRelocations
   private let records: SwiftRecords
+  /// Names under which local variables and functions are known, where that is not their own.
+  private let identities: [Int: String]
   let policies: UnitPolicies
   /// Variables that leave their place.
   var moves: [StateMove] = []
@@ -44,7 +46,7 @@ struct StatePlan {
   ///   - elsewhere: global data that another changed unit had in the old generation.
   init(
     _ object: ObjectFile, unit: String, old: UnitVersion?, discarded: Set<Int>, unkept: Set<Int>,
-    isReload: Bool, policies: UnitPolicies = UnitPolicies(),
+    isReload: Bool, policies: UnitPolicies = UnitPolicies(), identities: [Int: String] = [:],
     elsewhere: @escaping (NameView) -> Variable?
   ) throws {
     self.object = object
@@ -52,6 +54,7 @@ struct StatePlan {
     self.old = old
     self.elsewhere = elsewhere
     self.policies = policies
+    self.identities = identities
     roles = isReload ? SectionRole.all(of: object) : []
     symbols = isReload ? SymbolsBySection(object) : .none
     ordinals = isReload ? LocalOrdinals(object) : .none
@@ -99,7 +102,7 @@ struct StatePlan {
   private func find(_ atom: Atom, isState: Bool) -> Variable? {
     guard let symbol = atom.symbol else { return nil }
     let key = VariableKey(
-      name: object.name(ofSymbol: symbol).string,
+      name: identities[symbol] ?? object.name(ofSymbol: symbol).string,
       ordinal: symbol < object.firstGlobal ? ordinals[symbol] : 0,
       isThreadLocal: object.symbols[symbol].isThreadLocal)
     if let variable = old?.variables[key] { return variable }
@@ -351,7 +354,7 @@ struct StatePlan {
     var present: Set<String> = []
     for index in 1..<max(object.symbols.count, 1) {
       if object.place(ofSymbol: index) != .undefined {
-        present.insert(object.name(ofSymbol: index).string)
+        present.insert(identities[index] ?? object.name(ofSymbol: index).string)
       }
     }
     for (key, variable) in old.variables.all
