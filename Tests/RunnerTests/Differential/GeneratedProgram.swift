@@ -113,12 +113,15 @@ struct GeneratedProgram: Equatable {
     for index in 0..<(2 + random.below(3)) {
       units.append(GeneratedUnit(name: "u\(index)", variables: [], functions: []))
       for _ in 0..<3 { addFunction(index, rank: 0, &random) }
-      for _ in 0..<(3 + random.below(4)) { addVariable(index, &random) }
-      if random.chance(30) {
-        addVariable(index, kind: .scalar("unsigned long"), home: .threadLocal, &random)
-      }
       for _ in 0..<(2 + random.below(4)) {
         addFunction(index, rank: 1 + random.below(4), &random)
+      }
+      for _ in 0..<(3 + random.below(4)) { addVariable(index, &random) }
+      for _ in 0..<random.below(4) {
+        addVariable(index, kind: .scalar("unsigned"), home: .hidden, &random)
+      }
+      if random.chance(30) {
+        addVariable(index, kind: .scalar("unsigned long"), home: .threadLocal, &random)
       }
     }
     for index in units.indices {
