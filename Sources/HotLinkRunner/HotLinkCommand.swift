@@ -24,7 +24,8 @@ struct HotLinkCommand: ParsableCommand {
     abstract: "Runs compiled objects and swaps edited ones in while they run.",
     version: "0.1.0",
     subcommands: [
-      Watch.self, Run.self, Check.self, Inspect.self, Doctor.self, Explain.self, Control.self, CompareChild.self,
+      Watch.self, Run.self, Check.self, Inspect.self, Doctor.self, Explain.self, Control.self,
+      CompareChild.self,
     ])
 }
 

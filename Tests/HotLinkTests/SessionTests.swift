@@ -31,6 +31,31 @@ struct SessionTests {
     }
   }
 
+  @Test("A host's update calls hooks: old code before, new code after, nobody when it is refused")
+  func hooks() throws {
+    func source(_ version: Int, _ extra: String = "") -> String {
+      """
+      int calls;
+      void hotlink_before_reload(void) { calls = calls * 100 + \(version) * 10 + 1; }
+      void hotlink_after_reload_a(void) { calls = calls * 100 + \(version) * 10 + 2; }
+      int f(void) { return calls; }
+      \(extra)
+      """
+    }
+    let session = try Session(["a.o": source(1)])
+    try session.start()
+    let f = try session.function("f", as: IntFunction.self)
+    #expect(f() == 0, "the start is no reload")
+    try session.add(c: source(2), name: "a.o")
+    #expect(session.waitUntilLinked() && f() == 0, "not before the safe point")
+    #expect(session.update() && f() == 1122)
+    try session.add(
+      c: source(3, "extern int nowhere; int g(void) { return nowhere; }"), name: "a.o")
+    #expect(!session.takeNew() && f() == 1122)
+    try session.add(c: source(3), name: "a.o")
+    #expect(session.takeNew() && f() == 11_222_132)
+  }
+
   @Test("update is true only when something is new")
   func unchangedBytes() throws {
     let source = "int f(void) { return 1; }"

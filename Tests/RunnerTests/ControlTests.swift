@@ -1,5 +1,6 @@
 // `hotlink ctl` and `hotlink explain`: a running program can be asked, by its own user, and by nobody else.
 import Foundation
+import Glibc
 import Testing
 
 @Suite("Asking a running program")
@@ -179,22 +180,33 @@ struct ControlTests {
       candidates.map { "\($0)/\(game.pid).sock" }.first {
         FileManager.default.fileExists(atPath: $0)
       })
-    let script = """
-      import socket, sys
-      for line in [b"\\n", b"{\\n", b'{"verb":5}\\n', b"[" * 60000 + b"\\n", b"x" * 200000, b'{"verb":"explain","subject":"\\\\ud800"}\\n', b""]:
-          s = socket.socket(socket.AF_UNIX)
-          s.connect(sys.argv[1])
-          try:
-              s.sendall(line)
-              s.shutdown(socket.SHUT_WR)
-              s.recv(100)
-          except OSError:
-              pass
-          s.close()
-      """
-    try Tool.output("python3", ["-c", script, path])
+    let lines: [String] = [
+      "\n", "{\n", "{\"verb\":5}\n", String(repeating: "[", count: 60_000) + "\n",
+      String(repeating: "x", count: 200_000), "{\"verb\":\"explain\",\"subject\":\"\\ud800\"}\n",
+      "",
+    ]
+    for line in lines { try send(Array(line.utf8), to: path) }
     #expect(try ask(game, ["ctl", "status"]).code == 0)
     try game.line("n")
     try game.stop()
+  }
+
+  /// Writes bytes to a socket, takes what comes back, and goes.
+  private func send(_ bytes: [UInt8], to path: String) throws {
+    let made = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    guard made >= 0 else { throw Tool.Failure(description: "socket: \(errno)") }
+    defer { close(made) }
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+    let size = socklen_t(MemoryLayout<sockaddr_un>.size)
+    let status = withUnsafePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(made, $0, size) }
+    }
+    guard status == 0 else { throw Tool.Failure(description: "connect: \(errno)") }
+    _ = Glibc.send(made, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+    shutdown(made, Int32(SHUT_WR))
+    var answer = [UInt8](repeating: 0, count: 256)
+    _ = recv(made, &answer, answer.count, 0)
   }
 }

@@ -33,7 +33,8 @@ struct FunctionContents {
           let at = Int(clamping: relocation.r_offset)
           guard at <= copy.count - width, relocation.symbol < object.symbols.count else { continue }
           for byte in at..<(at + width) { copy[byte] = 0 }
-          notes.append((relocation.r_offset, meanings.note(relocation)))
+          let bias = OperandField.bias(bytes, relocation.r_offset, relocation.type)
+          notes.append((relocation.r_offset, meanings.note(relocation, bias: bias)))
         }
       }
       notes.sort { $0.offset < $1.offset }
@@ -111,14 +112,18 @@ private struct ReferenceMeanings {
     var table: [Int: DataMap] = [:]
   }
   private let maps = Maps()
+  /// gcc numbers the variables of functions: another number is no other variable.
+  private let areNumbered: Bool
 
   init(_ object: ObjectFile, _ symbols: SymbolsBySection) {
     self.object = object
     self.symbols = symbols
     roles = SectionRole.all(of: object)
+    areNumbered = LocalStatics.areNumbered(in: object)
   }
 
-  func note(_ relocation: Relocation) -> UInt64 {
+  /// - Parameter bias: how far the addend lies before the offset it means.
+  func note(_ relocation: Relocation, bias: Int64) -> UInt64 {
     var hash = FunctionContents.start
     FunctionContents.mix(&hash, UInt64(relocation.type))
     let symbol = object.symbols[relocation.symbol]
@@ -129,11 +134,11 @@ private struct ReferenceMeanings {
     case .mergedStrings, .mergedConstants:
       return content(section, symbol.st_value, relocation, hash)
     case .constant where symbol.type == UInt8(STT_SECTION):
-      let offset = UInt64(bitPattern: relocation.r_addend &+ 4)
+      let offset = UInt64(bitPattern: relocation.r_addend &+ bias)
       if let owner = owner(section, offset) { return named(owner, offset, hash) }
       return content(section, offset, relocation, hash)
     case _ where symbol.type == UInt8(STT_SECTION):
-      let offset = UInt64(bitPattern: relocation.r_addend &+ 4)
+      let offset = UInt64(bitPattern: relocation.r_addend &+ bias)
       if let owner = owner(section, offset) { return named(owner, offset, hash) }
       FunctionContents.mix(&hash, UInt64(bitPattern: relocation.r_addend))
       return hash
@@ -166,7 +171,10 @@ private struct ReferenceMeanings {
   private func mixName(_ hash: inout UInt64, _ symbol: Int) {
     // A closure's position is not its meaning.
     let name = object.name(ofSymbol: symbol).string
-    let meaning = PositionalName(name).map { $0.family + $0.rest } ?? name
+    var meaning = PositionalName(name).map { $0.family + $0.rest } ?? name
+    if areNumbered, symbol < object.firstGlobal, let part = VariableParts.part(name) {
+      meaning = part.whole
+    }
     for byte in meaning.utf8 { FunctionContents.mix(&hash, UInt64(byte)) }
   }
 

@@ -114,22 +114,18 @@ final class Program: @unchecked Sendable {
       let isReload = inputs.replaces
       for (unit, object) in inputs.linked {
         let start = Stopwatch()
+        let identities = identities(for: object, of: unit)
         let plan = try StatePlan(
           object, unit: unit.name, old: unit.version,
           discarded: inputs.discardedSections(object, unit.id, owners, space),
           unkept: unkept[unit.id] ?? [], isReload: isReload,
           decisions: guarded.decisions[unit.id] ?? LayoutDecisions(),
-          policies: policies(for: unit, resets),
+          policies: policies(for: unit, resets), identities: identities,
           elsewhere: { inputs.variableElsewhere($0, unit) })
         planning += start.microseconds
         plans.append(plan)
         var input = LinkInput(object: object, unit: unit.id, placements: plan.placements)
-        if let old = unit.version {
-          input.identities =
-            old.object === object
-            ? old.linked.identities
-            : ClosureMatching(object, old: old, generation: generation.number).identities
-        }
+        input.identities = identities
         linkInputs.append(input)
       }
       let registers = zip(linkInputs, plans).contains { input, _ in

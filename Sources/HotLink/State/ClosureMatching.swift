@@ -172,3 +172,14 @@ struct ClosureMatching {
     return partners
   }
 }
+
+extension Program {
+  /// Names of an older version under which local functions and variables of a new one are known.
+  func identities(for object: ObjectFile, of unit: Unit) -> [Int: String] {
+    guard let old = unit.version else { return [:] }
+    if old.object === object { return old.linked.identities }
+    return ClosureMatching(object, old: old, generation: generation.number).identities.merging(
+      LocalStatics(object, old: old, generation: generation.number).identities
+    ) { closure, _ in closure }
+  }
+}

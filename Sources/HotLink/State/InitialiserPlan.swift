@@ -162,11 +162,14 @@ struct InitialiserUses {
         else { continue }
         var variable = relocation.symbol
         if object.symbols[variable].type == 3 {  // STT_SECTION
-          // Bias 4 to 8: the variable that holds the byte is the same unless it is at the very end.
           if maps[aim] == nil {
             maps[aim] = DataMap(object, section: aim, symbols: symbols[aim])
           }
-          let offset = UInt64(bitPattern: relocation.r_addend &+ 4)
+          let bias =
+            object.contents(ofSection: section).map {
+              OperandField.bias($0, relocation.r_offset, relocation.type)
+            } ?? 4
+          let offset = UInt64(bitPattern: relocation.r_addend &+ bias)
           guard let atom = maps[aim]?.index(of: offset), let owner = maps[aim]?.atoms[atom].symbol
           else { continue }
           variable = owner

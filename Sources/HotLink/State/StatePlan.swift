@@ -33,6 +33,8 @@ struct StatePlan {
   private let records: SwiftRecords
   /// Variables whose type changed: their values are not carried as they are.
   let decisions: LayoutDecisions
+  /// Names under which local variables and functions are known, where that is not their own.
+  private let identities: [Int: String]
   let policies: UnitPolicies
   /// Variables that leave their place.
   var moves: [StateMove] = []
@@ -47,6 +49,7 @@ struct StatePlan {
   init(
     _ object: ObjectFile, unit: String, old: UnitVersion?, discarded: Set<Int>, unkept: Set<Int>,
     isReload: Bool, decisions: LayoutDecisions, policies: UnitPolicies = UnitPolicies(),
+    identities: [Int: String] = [:],
     elsewhere: @escaping (NameView) -> Variable?
   ) throws {
     self.object = object
@@ -55,6 +58,7 @@ struct StatePlan {
     self.elsewhere = elsewhere
     self.decisions = decisions
     self.policies = policies
+    self.identities = identities
     roles = isReload ? SectionRole.all(of: object) : []
     symbols = isReload ? SymbolsBySection(object) : .none
     ordinals = isReload ? LocalOrdinals(object) : .none
@@ -102,7 +106,7 @@ struct StatePlan {
   private func find(_ atom: Atom, isState: Bool) -> Variable? {
     guard let symbol = atom.symbol else { return nil }
     let key = VariableKey(
-      name: object.name(ofSymbol: symbol).string,
+      name: identities[symbol] ?? object.name(ofSymbol: symbol).string,
       ordinal: symbol < object.firstGlobal ? ordinals[symbol] : 0,
       isThreadLocal: object.symbols[symbol].isThreadLocal)
     if let variable = old?.variables[key] { return variable }
@@ -357,7 +361,7 @@ struct StatePlan {
     var present: Set<String> = []
     for index in 1..<max(object.symbols.count, 1) {
       if object.place(ofSymbol: index) != .undefined {
-        present.insert(object.name(ofSymbol: index).string)
+        present.insert(identities[index] ?? object.name(ofSymbol: index).string)
       }
     }
     for (key, variable) in old.variables.all

@@ -47,7 +47,7 @@ struct DifferentialRun {
   init(_ seed: UInt64, _ toolchain: Toolchain, _ random: inout SeededNumbers) throws {
     program = GeneratedProgram(&random)
     who = "HOTLINK_SEED=\(seed) (\(program.isCxx ? "C++" : "C"), \(toolchain.testDescription))"
-    game = try WatchHarness(program.files, toolchain, hz: 500) { bench in
+    game = try WatchHarness(program.files, toolchain, hz: 200) { bench in
       try bench.write("oracle.c", GeneratedProgram.oracle)
       try bench.compile("oracle.c", to: "oracle.o")
     }

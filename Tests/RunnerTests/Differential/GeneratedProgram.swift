@@ -40,6 +40,10 @@ struct GeneratedVariable: Equatable {
   /// First values. Of a real, an integer; of a text, its characters.
   var values: [UInt64]
 
+  /// It is called `n` in its source, as others in other functions are.
+  var sharesName = false
+  var written: String { sharesName ? "n" : name }
+
   var isState: Bool {
     switch kind {
     case .scalar, .array, .real, .functions, .pointer: true
@@ -109,12 +113,15 @@ struct GeneratedProgram: Equatable {
     for index in 0..<(2 + random.below(3)) {
       units.append(GeneratedUnit(name: "u\(index)", variables: [], functions: []))
       for _ in 0..<3 { addFunction(index, rank: 0, &random) }
-      for _ in 0..<(3 + random.below(4)) { addVariable(index, &random) }
-      if random.chance(30) {
-        addVariable(index, kind: .scalar("unsigned long"), home: .threadLocal, &random)
-      }
       for _ in 0..<(2 + random.below(4)) {
         addFunction(index, rank: 1 + random.below(4), &random)
+      }
+      for _ in 0..<(3 + random.below(4)) { addVariable(index, &random) }
+      for _ in 0..<random.below(4) {
+        addVariable(index, kind: .scalar("unsigned"), home: .hidden, &random)
+      }
+      if random.chance(30) {
+        addVariable(index, kind: .scalar("unsigned long"), home: .threadLocal, &random)
       }
     }
     for index in units.indices {
@@ -139,19 +146,24 @@ struct GeneratedProgram: Equatable {
   ) -> String {
     let types = ["unsigned char", "unsigned short", "unsigned", "unsigned long"]
     let kinds: [GeneratedVariable.Kind] = [
-      .scalar(types[random.below(4)]), .scalar("unsigned"), .array(types[random.below(4)]), .real,
+      .scalar(types[random.below(4)]), .scalar(types[random.below(4)]), .scalar("unsigned"),
+      .array(types[random.below(4)]), .real,
       .functions, .pointer, .constants, .constantFunctions, .text, .literal,
     ]
     let kind = kind ?? kinds[random.below(kinds.count)]
     let callers = units[unit].functions.filter { $0.rank > 0 }
     var home = home ?? (random.chance(50) ? .hidden : .global)
-    if home == .hidden, case .scalar = kind, !callers.isEmpty, random.chance(40) {
+    if home == .hidden, case .scalar = kind, !callers.isEmpty, random.chance(60) {
       home = .inside(callers[random.below(callers.count)].name)
     }
     let name = fresh("v")
-    units[unit].variables.append(
-      GeneratedVariable(
-        name: name, kind: kind, home: home, values: values(for: kind, unit, &random)))
+    var variable = GeneratedVariable(
+      name: name, kind: kind, home: home, values: values(for: kind, unit, &random))
+    if case .inside = home {
+      variable.sharesName =
+        random.chance(60) && !units[unit].variables.contains { $0.home == home && $0.sharesName }
+    }
+    units[unit].variables.append(variable)
     return name
   }
 

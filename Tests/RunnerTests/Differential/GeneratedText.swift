@@ -143,7 +143,7 @@ extension GeneratedProgram {
     let leaves = unit.leaves.map(\.name)
     let functions = variable.values.map { leaves[Int($0) % leaves.count] }.joined(separator: ", ")
     let count = variable.values.count
-    let (name, first) = (variable.name, variable.values.first ?? 0)
+    let (name, first) = (variable.written, variable.values.first ?? 0)
     // C++: constants have internal linkage unless declared otherwise.
     let shown = isCxx && hidden.isEmpty ? "extern " : hidden
     switch variable.kind {
@@ -195,8 +195,8 @@ extension GeneratedProgram {
     _ variable: GeneratedVariable, _ unit: GeneratedUnit, isInside: Bool = false
   ) -> [String] {
     if !isInside, case .inside = variable.home { return [] }
-    let name = variable.name
-    let key = "\(unit.name).\(name)"
+    let name = variable.written
+    let key = "\(unit.name).\(variable.name)"
     let leaves = unit.leaves.map(\.name)
     let targets = [0, 1].map { "\(unit.name)_target\($0)" }
     func told(_ place: String, _ key: String, _ candidates: [String]) -> String {
@@ -226,8 +226,8 @@ extension GeneratedProgram {
 
   private func text(of statement: GeneratedStatement, _ unit: GeneratedUnit) -> String {
     let (a, b, c) = (statement.numbers[0], statement.numbers[1], statement.numbers[2])
-    let name = statement.name
-    let variable = unit.variable(name)
+    let variable = unit.variable(statement.name)
+    let name = variable?.written ?? statement.name
     let count = max(variable?.values.count ?? 1, 1)
     switch statement.kind {
     case .mix: return "x = (x * \(a) ^ x >> \(b % 13 + 1)) + \(c);"
