@@ -164,7 +164,7 @@ final class Program: @unchecked Sendable {
       }
       let prepared = try finish(
         inputs, plans, set, registers, planning + guarded.microseconds, clock.microseconds)
-      note(guarded, in: prepared)
+      note(guarded, libraries, in: prepared)
       prepared.waiting = waiting
       try bindLibraries(libraries, prepared)
       return prepared
