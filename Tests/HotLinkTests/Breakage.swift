@@ -14,6 +14,8 @@ struct Breakage: Codable, Sendable, CustomTestStringConvertible {
     case implicit, compact
     /// Debug data in compressed sections.
     case compressed
+    /// Debug data that the layout guard reads: gcc's with type units, clang's with indices.
+    case debugged, indexed
     case threadLocal
     /// Code of the large model: fields of 64 bits, GOTOFF64 and its like.
     case large
@@ -52,6 +54,10 @@ struct Breakage: Codable, Sendable, CustomTestStringConvertible {
         flags: ["-O1", "-fPIC", "-Wa,--crel,--allow-experimental-crel"])
     case .compressed:
       try Compiled.object(.gcc, FixtureSource.smallC, flags: ["-O1", "-g", "-gz"])
+    case .debugged:
+      try Compiled.object(
+        .gxx, FixtureSource.smallCXX, flags: ["-O1", "-g", "-fdebug-types-section"])
+    case .indexed: try Compiled.object(.clangxx, FixtureSource.smallCXX, flags: ["-O1", "-g"])
     case .threadLocal:
       try Compiled.object(.gcc, FixtureSource.threadLocal, flags: ["-O1", "-fPIC"])
     case .large:
@@ -137,7 +143,8 @@ extension Breakage.Subject {
   /// Whether, where time is short, each run takes another share of the mutations.
   var isThinned: Bool {
     switch self {
-    case .implicit, .compact, .compressed, .threadLocal, .large: !Breakage.isLong
+    case .implicit, .compact, .compressed, .debugged, .indexed, .threadLocal, .large:
+      !Breakage.isLong
     case .smallC, .smallCXX, .swift, .archive: false
     }
   }

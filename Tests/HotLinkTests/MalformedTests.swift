@@ -32,7 +32,7 @@ struct MalformedTests {
         Breakage(subject: subject, family: $0, manner: .check, seed: .random(in: 1...1 << 40))
       }
     }
-    + [.implicit, .compact, .threadLocal].map {
+    + [.implicit, .compact, .threadLocal, .compressed, .debugged, .indexed].map {
       Breakage(subject: $0, family: .corruptions, manner: .reload, seed: .random(in: 1...1 << 40))
     }
     + (Breakage.isLong

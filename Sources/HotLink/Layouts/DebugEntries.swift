@@ -32,10 +32,15 @@ final class DebugEntries {
   private var attributes: [DebugAttribute] = []
   private var abbreviations: [[DebugAbbreviation]] = []
   private var tables: [UInt64: Int] = [:]
+  /// Parts of fixed-size entries: offset behind the code, and bytes.
+  private var keptParts: [(offset: Int, count: Int)] = []
+  /// Equal for objects whose debug data says the same but for lines and addresses of code.
+  private(set) var fingerprint: DebugFingerprint
   private var typeUnits: [UInt64: Int] = [:]
 
   init(_ data: DebugData) {
     self.data = data
+    fingerprint = DebugFingerprint(data)
     readUnits()
     for index in units.indices {
       readBases(index)
@@ -76,7 +81,7 @@ final class DebugEntries {
       }
       if kind == 2 || kind == 6 {  // DW_UT_type, DW_UT_split_type
         unit.signature = cursor.take(UInt64.self)
-        unit.typeOffset = at + Int(clamping: cursor.word(offsetSize))
+        unit.typeOffset = at &+ Int(clamping: cursor.word(offsetSize))
       } else if kind == 4 || kind == 5 {  // DW_UT_skeleton, DW_UT_split_compile
         isSplit = true
         cursor.skip(8)
@@ -109,6 +114,7 @@ final class DebugEntries {
       let hasChildren = cursor.take(UInt8.self) != 0
       let first = attributes.count
       var size = 0
+      let firstKept = keptParts.count
       var facts = AttributeFacts()
       while true {
         let name = UInt16(truncatingIfNeeded: cursor.unsigned())
@@ -119,6 +125,15 @@ final class DebugEntries {
         attributes.append(DebugAttribute(name: name, form: form, implicit: implicit))
         facts.note(name, form)
         let width = DebugForm.size(form, unit)
+        if size >= 0, width > 0, DebugFingerprint.counts(name) {
+          if keptParts.count > firstKept, let last = keptParts.last,
+            last.offset + last.count == size
+          {
+            keptParts[keptParts.count - 1].count += width
+          } else {
+            keptParts.append((size, width))
+          }
+        }
         size = size < 0 || width < 0 ? -1 : size + width
       }
       // Compilers number them from 1; a gap of any size would be the file's claim on our memory.
@@ -132,42 +147,14 @@ final class DebugEntries {
         tag: tag, hasChildren: hasChildren, interest: facts.interest(tag, hasChildren),
         first: Int32(truncatingIfNeeded: first),
         count: Int32(truncatingIfNeeded: attributes.count - first),
-        size: Int32(truncatingIfNeeded: size))
+        size: Int32(truncatingIfNeeded: size),
+        kept: Span32(
+          first: Int32(truncatingIfNeeded: firstKept),
+          count: Int32(truncatingIfNeeded: keptParts.count - firstKept)))
     }
     abbreviations.append(table)
     tables[key] = abbreviations.count - 1
     return abbreviations.count - 1
-  }
-
-  private struct AttributeFacts {
-    var hasPlace = false
-    var hasLocation = false
-    var isDeclaration = false
-    var hasCode = false
-
-    mutating func note(_ name: UInt16, _ form: UInt16) {
-      switch name {
-      case 0x02:  // DW_AT_location
-        hasLocation = true
-        hasPlace = form == 0x18 || form == 0x0A || form == 0x03 || form == 0x04 || form == 0x09
-      case 0x3C: isDeclaration = true
-      case 0x11, 0x55: hasCode = true  // DW_AT_low_pc, DW_AT_ranges
-      default: break
-      }
-    }
-
-    func interest(_ tag: UInt16, _ hasChildren: Bool) -> DebugAbbreviation.Interest {
-      switch tag {
-      case DebugTag.variable:
-        hasPlace ? .variable : isDeclaration && !hasLocation ? .declaration : .none
-      case DebugTag.inheritance: .base
-      case DebugTag.subprogram: hasCode ? .function : hasChildren ? .scope : .none
-      case DebugTag.structure, DebugTag.classType, DebugTag.union:
-        isDeclaration ? (hasChildren ? .scope : .none) : .record
-      case DebugTag.namespace, DebugTag.module: hasChildren ? .scope : .none
-      default: .none
-      }
-    }
   }
 
   private func readBases(_ index: Int) {
@@ -192,6 +179,9 @@ final class DebugEntries {
     let unit = units[index]
     let table = abbreviations[unit.table]
     let attributes = attributes
+    let keptParts = keptParts
+    var print = fingerprint
+    defer { fingerprint = print }
     var cursor = DebugCursor(data.info, at: unit.firstEntry, end: unit.end)
     // Scopes that are open; -1 for entries that are none.
     var open: [Int32] = []
@@ -199,6 +189,7 @@ final class DebugEntries {
     while cursor.at < cursor.end {
       let offset = cursor.at
       let code = cursor.unsigned()
+      print.mix(code)
       if code == 0 {
         guard let closed = open.popLast() else { continue }
         if closed >= 0 {
@@ -213,12 +204,21 @@ final class DebugEntries {
         return
       }
       let abbreviation = table[Int(code) - 1]
+      let start = cursor.at
       if abbreviation.size >= 0 {
         cursor.skip(Int(abbreviation.size))
+        guard !cursor.failed else { break }
+        for part in keptParts[abbreviation.kept.range] {
+          print.mix(cursor, from: start + part.offset, to: start + part.offset + part.count)
+        }
       } else {
         let first = Int(abbreviation.first)
         for number in first..<(first + Int(abbreviation.count)) {
+          let from = cursor.at
           DebugForm.skip(attributes[number].form, &cursor, unit)
+          if DebugFingerprint.counts(attributes[number].name) {
+            print.mix(cursor, from: from, to: cursor.at)
+          }
         }
       }
       var isScope = false
@@ -381,7 +381,7 @@ final class DebugEntries {
 
   private func reference(_ value: DebugValue, _ unit: DebugUnitHeader) -> Int {
     switch value.form {
-    case 0x11...0x15: return unit.start + Int(clamping: value.number)  // DW_FORM_ref…
+    case 0x11...0x15: return unit.start &+ Int(clamping: value.number)  // DW_FORM_ref…
     case 0x10: return Int(clamping: value.number)  // DW_FORM_ref_addr
     // DW_FORM_ref_sig8
     case 0x20: return typeUnits[value.number].map { units[$0].typeOffset } ?? -1

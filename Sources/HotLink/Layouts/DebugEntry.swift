@@ -36,6 +36,8 @@ struct DebugAbbreviation {
   var count: Int32
   /// Of all attributes together; -1 when they vary.
   var size: Int32
+  /// What of a fixed-size entry counts for types, in the list of `DebugEntries`.
+  var kept = Span32()
 }
 
 /// An attribute's value, not yet looked up.
@@ -82,4 +84,36 @@ struct DebugEntry {
   /// A class with a copy constructor or destructor of its own.
   var isPassedByReference = false
   var lowPC = DebugValue()
+}
+
+/// What an abbreviation's attributes say about its entries.
+struct AttributeFacts {
+  var hasPlace = false
+  var hasLocation = false
+  var isDeclaration = false
+  var hasCode = false
+
+  mutating func note(_ name: UInt16, _ form: UInt16) {
+    switch name {
+    case 0x02:  // DW_AT_location
+      hasLocation = true
+      hasPlace = form == 0x18 || form == 0x0A || form == 0x03 || form == 0x04 || form == 0x09
+    case 0x3C: isDeclaration = true
+    case 0x11, 0x55: hasCode = true  // DW_AT_low_pc, DW_AT_ranges
+    default: break
+    }
+  }
+
+  func interest(_ tag: UInt16, _ hasChildren: Bool) -> DebugAbbreviation.Interest {
+    switch tag {
+    case DebugTag.variable:
+      hasPlace ? .variable : isDeclaration && !hasLocation ? .declaration : .none
+    case DebugTag.inheritance: .base
+    case DebugTag.subprogram: hasCode ? .function : hasChildren ? .scope : .none
+    case DebugTag.structure, DebugTag.classType, DebugTag.union:
+      isDeclaration ? (hasChildren ? .scope : .none) : .record
+    case DebugTag.namespace, DebugTag.module: hasChildren ? .scope : .none
+    default: .none
+    }
+  }
 }

@@ -136,9 +136,17 @@ struct FieldMigrationPlan {
   /// Objects behind pointers may have changed: the caller takes that on itself.
   var toleratesHeap = false
 
+  /// - Parameter room: bytes of the old and of the new variable: no member may reach beyond.
   /// - Throws: `LayoutObstacle` when only the program's own code can do it.
-  func migration(_ oldType: TypeIndex, _ newType: TypeIndex) throws(Obstacle) -> FieldMigration {
-    try migration(oldType, newType, member: "", depth: 0)
+  func migration(
+    _ oldType: TypeIndex, _ newType: TypeIndex, room: (old: UInt64, new: UInt64)
+  ) throws(Obstacle) -> FieldMigration {
+    guard old.size(of: oldType) <= room.old, new.size(of: newType) <= room.new else {
+      throw Obstacle(
+        reason: .noConversion(
+          member: "", from: old.name(of: oldType), to: new.name(of: newType)))
+    }
+    return try migration(oldType, newType, member: "", depth: 0)
   }
 
   struct Obstacle: Error {
@@ -163,12 +171,16 @@ struct FieldMigrationPlan {
         let twin = new.members(of: after).first { LayoutComparison.haveSameName($0, one) }
         if let twin, twin.offset != one.offset { values[one.offset] = twin.offset }
       }
-      guard let from = format(before), let to = format(after), to.size >= from.size else {
+      guard let from = format(before, isOld: true), let to = format(after, isOld: false),
+        to.size >= from.size
+      else {
         throw none()
       }
       return .enumerator(values, from: from, to: to)
     case (.integer, _), (.boolean, _), (.floating, _), (.enumeration, _):
-      guard let from = format(before), let to = format(after) else { throw none() }
+      guard let from = format(before, isOld: true), let to = format(after, isOld: false) else {
+        throw none()
+      }
       if from == to { return .copy(from.size) }
       // What could lose something is the program's decision.
       guard to.kind == .floating || to.kind == .boolean || to.size >= from.size,
@@ -221,12 +233,18 @@ struct FieldMigrationPlan {
         if one.name == nil { return other.name == nil && one.offset == other.offset }
         return LayoutComparison.haveSameName(one, other)
       }
-      guard let twin, one.offset >= 0, twin.offset >= 0 else { continue }
+      guard let twin else { continue }
+      // GATE: no member beyond its structure, whatever the file claims.
+      guard fits(one, before, old), fits(twin, after, new) else {
+        throw Obstacle(
+          reason: .noConversion(
+            member: member, from: old.name(of: one.type), to: new.name(of: twin.type)))
+      }
       let name = member + (member.isEmpty ? "" : ".") + (one.name?.string ?? "")
       let each = try migration(one.type, twin.type, member: name, depth: depth + 1)
-      let isSigned = format(old[old.resolved(one.type)])?.kind == .signed
+      let isSigned = format(old[old.resolved(one.type)], isOld: true)?.kind == .signed
       if one.bitSize != twin.bitSize, one.bitSize == 0 || twin.bitSize == 0 {
-        guard format(old[old.resolved(one.type)]) != nil else { continue }
+        guard format(old[old.resolved(one.type)], isOld: true) != nil else { continue }
       }
       var field = FieldMigration.Field(
         from: Int(clamping: one.offset), to: Int(clamping: twin.offset), migration: each)
@@ -251,11 +269,22 @@ struct FieldMigrationPlan {
     }
   }
 
+  private func fits(_ member: TypeMember, _ node: TypeNode, _ table: TypeTable) -> Bool {
+    guard member.offset >= 0 else { return false }
+    let start = UInt64(member.offset)
+    let size = table.size(of: member.type)
+    if member.bitSize > 0 {
+      return size <= 8 && member.bitSize <= 64 && start <= node.size &* 8
+        && member.bitSize <= node.size &* 8 &- start
+    }
+    return start / 8 <= node.size && size <= node.size - start / 8 && start % 8 == 0
+  }
+
   private func counts(_ node: TypeNode, _ table: TypeTable) -> [Int64] {
     table.members(of: node).map { max($0.offset, 0) }
   }
 
-  private func format(_ node: TypeNode) -> FieldMigration.NumberFormat? {
+  private func format(_ node: TypeNode, isOld: Bool) -> FieldMigration.NumberFormat? {
     guard [1, 2, 4, 8].contains(node.size) else { return nil }
     let size = Int(node.size)
     switch node.shape {
@@ -265,7 +294,10 @@ struct FieldMigrationPlan {
     case .integer:
       let isSigned = node.encoding == 0x05 || node.encoding == 0x06
       return FieldMigration.NumberFormat(kind: isSigned ? .signed : .unsigned, size: size)
-    case .enumeration: return FieldMigration.NumberFormat(kind: .signed, size: size)
+    case .enumeration:
+      let table = isOld ? old : new
+      let hasNegative = table.members(of: node).contains { $0.offset < 0 }
+      return FieldMigration.NumberFormat(kind: hasNegative ? .signed : .unsigned, size: size)
     default: return nil
     }
   }

@@ -101,17 +101,26 @@ struct TypeTable {
     return -1
   }
 
-  /// Bytes of a type; of an array all its elements.
+  /// Bytes of a type; of an array all its elements. The largest number for what a file claims beyond that.
   func size(of index: TypeIndex) -> UInt64 {
     var index = resolved(index)
     var count: UInt64 = 1
     for _ in 0..<64 {
       let node = self[index]
-      guard node.shape == .array, node.size == 0 else { return node.size &* count }
-      for member in members(of: node) { count = count &* UInt64(clamping: max(member.offset, 0)) }
+      guard node.shape == .array, node.size == 0 else {
+        return TypeTable.product(node.size, count)
+      }
+      for member in members(of: node) {
+        count = TypeTable.product(count, UInt64(clamping: max(member.offset, 0)))
+      }
       index = resolved(node.target)
     }
     return 0
+  }
+
+  private static func product(_ a: UInt64, _ b: UInt64) -> UInt64 {
+    let (product, overflow) = a.multipliedReportingOverflow(by: b)
+    return overflow ? .max : product
   }
 
   // MARK: names

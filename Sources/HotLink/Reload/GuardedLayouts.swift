@@ -27,9 +27,17 @@ extension Program {
   }
 
   /// Hands the guard's knowledge to the versions that will run, and its decisions to their variables.
-  func note(_ guarded: GuardedLayouts, in prepared: PreparedReload) {
+  func note(
+    _ guarded: GuardedLayouts, _ libraries: [LibraryLink], in prepared: PreparedReload
+  ) {
     prepared.report.layoutWarnings = guarded.warnings
-    prepared.report.blindUnits = guarded.blind
+    prepared.report.blindUnits =
+      guarded.blind
+      + libraries.filter { $0.old != nil }.map {
+        BlindUnit(
+          unit: $0.unit.name, reason: .sharedObject,
+          isNews: knownBlind.insert($0.unit.id).inserted)
+      }
     for member in prepared.members {
       if let layouts = guarded.layouts[member.unit.id] { member.version.layouts = layouts }
       guard let decisions = guarded.decisions[member.unit.id] else { continue }

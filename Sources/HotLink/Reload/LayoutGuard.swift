@@ -32,6 +32,7 @@ struct LayoutGuard {
     if SwiftRecords.isSwift(object) { return compareSwift(unit, version, object) }
     let layouts = UnitLayouts(object)
     result.layouts[unit.id] = layouts
+    if layouts.isSame(as: version.layouts), layouts.sight == .sees { return }
     guard layouts.sight == .sees, version.layouts.sight == .sees else {
       let sight = layouts.sight == .sees ? version.layouts.sight : layouts.sight
       if sight != .nothingToSee { result.blind.append(program.blind(unit, sight)) }
@@ -196,7 +197,10 @@ struct LayoutGuard {
       let plan = FieldMigrationPlan(
         old: old.table, new: pair.new.table, toleratesHeap: hook != nil || policies.toleratesHeap)
       do {
-        action = .migrate(try plan.migration(before.type, entity.type))
+        action = .migrate(
+          try plan.migration(
+            before.type, entity.type,
+            room: (variable.size, pair.object.symbols[symbol].st_size)))
       } catch {
         guard hook != nil else {
           refused.append((change, policy, error.reason))

@@ -174,7 +174,7 @@ final class Program: @unchecked Sendable {
         }
         continue
       }
-      note(guarded, in: prepared)
+      note(guarded, libraries, in: prepared)
       prepared.waiting = waiting
       try bindLibraries(libraries, prepared)
       if generation.number > 0 { prepared.hooks = ReloadHooks(of: prepared, in: self) }
