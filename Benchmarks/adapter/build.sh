@@ -19,9 +19,13 @@ names=$(sed -nE 's/^[a-z].*[ *](hotlink_[a-z_]+)\(.*/\1/p' "$here/Sources/CHotli
   for name in $names; do echo "  $name;"; done
   echo 'local: *; };'
 } > "$out/names.map"
-archive=$(ls "$scratch"/release/libhotlink_loader.a)
-"${swift}c" -emit-library -static-stdlib -o "$out/libhotlink_loader.so" \
-  -Xlinker --whole-archive "$archive" -Xlinker --no-whole-archive \
+# Its objects by name: the driver puts files before linker options, so that --whole-archive would come too late, and
+# an archive has several members of one name.
+modules=(CHotlinkLoader HotlinkLoader LoaderEngine CLoaderSupport SystemPackage CSystem)
+folders=("${modules[@]/#/$scratch/release/}")
+folders=("${folders[@]/%/.build}")
+mapfile -t objects < <(find "${folders[@]}" -name '*.o' 2> /dev/null | sort)
+"${swift}c" -emit-library -static-stdlib -o "$out/libhotlink_loader.so" "${objects[@]}" \
   -Xlinker --version-script="$out/names.map" -Xlinker -soname=libhotlink_loader.so \
   -Xlinker --gc-sections -Xlinker -z -Xlinker now -lelf -lZydis
 cp "$here/Sources/CHotlinkLoader/include/hotlink_loader.h" "$out/"

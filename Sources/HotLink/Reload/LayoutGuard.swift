@@ -62,10 +62,12 @@ struct LayoutGuard {
 
   private mutating func compareVariables(_ pair: Pair, _ comparison: inout LayoutComparison) {
     let ordinals = LocalOrdinals(pair.object)
+    let identities = program.identities(for: pair.object, of: pair.unit)
     for (symbol, entity) in pair.new.variables.sorted(by: { $0.key < $1.key }) {
       let name = pair.object.name(ofSymbol: symbol)
       let key = VariableKey(
-        name: name.string, ordinal: symbol < pair.object.firstGlobal ? ordinals[symbol] : 0,
+        name: identities[symbol] ?? name.string,
+        ordinal: symbol < pair.object.firstGlobal ? ordinals[symbol] : 0,
         isThreadLocal: pair.object.symbols[symbol].isThreadLocal)
       if let variable = pair.version.variables[key] {
         guard let before = pair.old.variables[variable.symbol] else { continue }
