@@ -15,13 +15,13 @@ struct Watch: ParsableCommand {
       { uint64_t number; double time; double dt; int32_t stop; int32_t reserved; }, which a
       `void tick(void)` simply ignores. Setting `stop` ends the loop.
 
-      When the layout of data that the program keeps has changed, --layout says what to do: refuse (the
-      program goes on as it was), reset (the variable gets its initial value), migrate (members are carried over by
-      name), restart (ends with exit code 3). NAME=POLICY is for one unit (game.o) or variable (game::player), and may
-      be given more than once. A function hotlink_migrate_VARIABLE(const void *old, size_t old_size, void *new,
-      size_t new_size) in the new code goes before all of them.
+      When the layout of data that the program keeps has changed, --layout says what to do: refuse (the \
+      program goes on as it was), reset (the variable gets its initial value), migrate (members are carried \
+      over by name), restart (ends with exit code 3). NAME=POLICY is for one unit (game.o) or variable \
+      (game::player), and may be given more than once. A function hotlink_migrate_VARIABLE(const void *old, \
+      size_t old_size, void *new, size_t new_size) in the new code goes before all of them.
 
-      Exit codes: 0 ended, 2 the first link was refused, 3 a restart is needed, 4 the directory cannot be
+      Exit codes: 0 ended, 2 the first link was refused, 3 a restart is needed, 4 the directory cannot be \
       watched.
       """)
 
