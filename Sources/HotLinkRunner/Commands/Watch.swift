@@ -11,26 +11,26 @@ struct Watch: ParsableCommand {
     abstract:
       "Runs the objects and shared objects of a directory in a loop and swaps in what changes.",
     discussion: """
-      The entry is any C function; it is called once a frame and passed a `hotlink_frame *`
-      { uint64_t number; double time; double dt; int32_t stop; int32_t reserved; }, which a
+      The entry is any C function; it is called once a frame and passed a `hotlink_frame *` \
+      { uint64_t number; double time; double dt; int32_t stop; int32_t reserved; }, which a \
       `void tick(void)` simply ignores. Setting `stop` ends the loop.
 
-      State stays; --state says otherwise, for all, one unit (game.o=POLICY), one variable (Game::score=POLICY), or
-      one of a unit (game.o:score=POLICY): keep (the program's value stays, an edited initial value is taken by
-      what the program has not touched), hold (stays in any case), source (an edited initial value wins), reset
-      (initial value at each reload of its unit), move (may leave a place that it outgrew, with its value),
-      reset-when-needed (is reset where a reload would be refused). docs/state.md.
+      State stays; --state says otherwise, for all, one unit (game.o=POLICY), one variable \
+      (Game::score=POLICY), or one of a unit (game.o:score=POLICY): keep (the program's value stays, an edited \
+      initial value is taken by what the program has not touched), hold (stays in any case), source (an edited \
+      initial value wins), reset (initial value at each reload of its unit), move (may leave a place that it \
+      outgrew, with its value), reset-when-needed (is reset where a reload would be refused). docs/state.md.
 
-      When the layout of data that the program keeps has changed, --layout says what to do: refuse (the
-      program goes on as it was), reset (the variable gets its initial value), migrate (members are carried over by
-      name), restart (ends with exit code 3). NAME=POLICY is for one unit (game.o) or variable (game::player), and may
-      be given more than once. A function hotlink_migrate_VARIABLE(const void *old, size_t old_size, void *new,
-      size_t new_size) in the new code goes before all of them.
+      When the layout of data that the program keeps has changed, --layout says what to do: refuse (the \
+      program goes on as it was), reset (the variable gets its initial value), migrate (members are carried \
+      over by name), restart (ends with exit code 3). NAME=POLICY is for one unit (game.o) or variable \
+      (game::player), and may be given more than once. A function hotlink_migrate_VARIABLE(const void *old, \
+      size_t old_size, void *new, size_t new_size) in the new code goes before all of them.
 
-      Functions by name are called around a reload: hotlink_before_reload and hotlink_after_reload,
+      Functions by name are called around a reload: hotlink_before_reload and hotlink_after_reload, \
       hotlink_before_reload_UNIT and hotlink_after_reload_UNIT when build/UNIT.o changed.
 
-      Exit codes: 0 ended, 2 the first link was refused, 3 a restart is needed, 4 the directory cannot be
+      Exit codes: 0 ended, 2 the first link was refused, 3 a restart is needed, 4 the directory cannot be \
       watched.
       """)
 
