@@ -333,25 +333,6 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     }
   }
 
-  func resolve(_ slot: SlotIndex) -> UInt64 {
-    linking.lock()
-    let space = linked.space
-    let name = space.names[space.slots.symbol(of: slot)]
-    var answer = space.slots.body(slot)?.value
-    if answer == nil, linkWaiting(for: space.slots.symbol(of: slot)) {
-      answer = space.slots.body(slot)?.value
-    }
-    if answer == nil, let found = space.host.find(space.slots.symbol(of: slot), name) {
-      space.slots.bind(slot, to: found.address.value)
-      answer = found.address.value
-    }
-    linking.unlock()
-    if let answer { return answer }
-    let handler = state.withLock { $0.undefinedCall }
-    if let address = handler?(name.string) { return address.value }
-    hl_fatal("call of undefined function", name.string)
-  }
-
   // MARK: waiting and ending
 
   func wake() {

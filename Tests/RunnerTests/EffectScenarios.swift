@@ -156,6 +156,7 @@ struct EffectScenarios {
         hotlink: 1 unit, 2 functions, 0 relocations linked in T
         hotlink: generation 2: game.o, 1 function changed, 1 kept, 1 with a new initial value | read T, link T, guard T, swap T | live now
         hotlink:   tuned (game.o): untouched, has its new initial value
+        hotlink:   game.o: layouts not compared, it was compiled without -g; only sizes and symbols were
         hotlink:   changed: f
         hotlink: game.o: saved, but it holds the same bytes as before; nothing to reload
         hotlink: stopped after N frames

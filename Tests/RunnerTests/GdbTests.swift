@@ -63,13 +63,15 @@ struct GdbTests {
   @Test("Breakpoints at stub and body are hit before and after a reload", whenPermitted)
   func hitBeforeAndAfter() throws {
     let game = try WatchHarness(["game.c": Self.source(1)])
-    var bodies: Set<String> = []
+    // Only the one before is still in use: text of earlier ones may be used again.
+    var before = ""
     for version in 1...3 {
       if version > 1 { try game.edit("game.c", Self.source(version)) }
       let line = try game.line("body")
       #expect(line["v"] == "\(version)")
       let (stub, body) = try (#require(line["stub"]), #require(line["body"]))
-      #expect(bodies.insert(body).inserted, "each generation has a body of its own")
+      #expect(body != before, "each generation has a body of its own")
+      before = body
       let told = try Self.gdb(
         game.pid,
         [

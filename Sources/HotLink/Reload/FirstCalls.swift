@@ -1,8 +1,29 @@
 // Units that are linked when they are first needed: by a lazy call, or because somebody asks for a name.
+internal import CLoaderSupport
 internal import LoaderEngine
 internal import Synchronization
 
 extension SessionCore {
+  /// What a function's first call leads to.
+  func resolve(_ slot: SlotIndex) -> UInt64 {
+    linking.lock()
+    let space = linked.space
+    let name = space.names[space.slots.symbol(of: slot)]
+    var answer = space.slots.body(slot)?.value
+    if answer == nil, linkWaiting(for: space.slots.symbol(of: slot)) {
+      answer = space.slots.body(slot)?.value
+    }
+    if answer == nil, let found = space.host.find(space.slots.symbol(of: slot), name) {
+      space.slots.bind(slot, to: found.address.value)
+      answer = found.address.value
+    }
+    linking.unlock()
+    if let answer { return answer }
+    let handler = state.withLock { $0.undefinedCall }
+    if let address = handler?(name.string) { return address.value }
+    hl_fatal("call of undefined function", name.string)
+  }
+
   /// Links the unit that defines a name, when it waits.
   func linkWaiting(named name: String) throws(LinkError) {
     let generation = state.withLock { $0.generation }

@@ -7,7 +7,8 @@ import LoaderEngine
 import Synchronization
 
 final class ControlServer: Sendable {
-  private let session: Session
+  /// nil once it was stopped: the session ends on the thread that it belongs to, with its finalisers.
+  private let session: Mutex<Session?>
   private let loop: LoopControl
   private let facts: [(String, JSON)]
   private let path: String
@@ -19,7 +20,7 @@ final class ControlServer: Sendable {
   init(_ session: Session, _ loop: LoopControl, facts: [(String, JSON)])
     throws(ControlPlace.Failure)
   {
-    self.session = session
+    self.session = Mutex(session)
     self.loop = loop
     self.facts = facts
     let directory = try ControlPlace.directory()
@@ -38,7 +39,7 @@ final class ControlServer: Sendable {
   func start() {
     Thread.detachNewThread { [self] in
       hl_name_thread("hotlink-control")
-      session.noteOwnThread()
+      session.withLock { $0?.noteOwnThread() }
       while true {
         var user: UInt32 = 0
         let connection = hl_local_accept(socket, &user, 2000)
@@ -56,23 +57,31 @@ final class ControlServer: Sendable {
     }
   }
 
-  func stop() { unlink(path) }
+  /// Waits for the answer that is being given, and lets go of the session.
+  func stop() {
+    unlink(path)
+    session.withLock { $0 = nil }
+  }
 
   private func answer(_ connection: Int32) {
     guard let line = ControlLine.read(connection, most: ControlLine.longestRequest) else { return }
     let answer: ControlAnswer
     do {
-      answer = self.answer(to: try JSONReader.value(of: line))
+      let request = try JSONReader.value(of: line)
+      answer = session.withLock { session in
+        session.map { self.answer(to: request, $0) }
+          ?? ControlAnswer(code: RunnerExit.cannotReach, text: "the program has ended")
+      }
     } catch {
       answer = ControlAnswer(code: RunnerExit.badInput, text: "not a request: \(error)")
     }
     ControlLine.write(answer.json, to: connection)
   }
 
-  private func answer(to request: JSON) -> ControlAnswer {
+  private func answer(to request: JSON, _ session: Session) -> ControlAnswer {
     let subject = request["subject"]?.stringValue ?? ""
     switch request["verb"]?.stringValue {
-    case "status": return status()
+    case "status": return status(session)
     case "explain": return ExplainReport.answer(session.explain(subject), to: subject)
     case "pause", "resume":
       let pauses = request["verb"]?.stringValue == "pause"
@@ -110,7 +119,7 @@ final class ControlServer: Sendable {
       members: [("units", .strings(units))])
   }
 
-  private func status() -> ControlAnswer {
+  private func status(_ session: Session) -> ControlAnswer {
     let generation = session.generation
     let refused = session.refusedUnits
     let units = session.unitCount

@@ -7,7 +7,9 @@ import LoaderEngine
 enum EffectReport {
   /// Lines for a reload that the program cannot tell from none.
   static func nothing(_ report: ReloadReport) -> [String] {
-    guard !report.hasEffect, report.shadowed.isEmpty else { return [] }
+    guard !report.hasEffect, report.shadowed.isEmpty, report.layoutWarnings.isEmpty else {
+      return []
+    }
     return [
       "nothing that runs changed: the objects differ only in debug data, names or order;"
         + " all functions and values are the same"
