@@ -210,10 +210,8 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     let handler = state.withLock { $0.handler }
     for refusal in refusals { handler?(.refused(refusal)) }
     let readTime = reading.microseconds
-    let shouldLink = state.withLock { state -> Bool in
-      let isNew = !batches.isEmpty || !state.held
-      return isNew && !state.pending.isEmpty
-    }
+    // What was refused waits for a change: a file that was saved as it was is none.
+    let shouldLink = state.withLock { !$0.held && !$0.pending.isEmpty }
     if shouldLink { link(readTime) } else { state.withLock { $0.noticedAt = 0 } }
     let isIdle = state.withLock { state -> Bool in
       state.isBusy = !state.batches.isEmpty || (!state.pending.isEmpty && !state.held)

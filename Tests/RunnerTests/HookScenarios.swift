@@ -182,6 +182,8 @@ struct HookScenarios {
       extern "C" void tick() { std::printf("v=2\\n"); std::fflush(stdout); }
       extern "C" void hotlink_after_reload_game(void *) { std::printf("after=game2\\n"); }
       """)
+    // What the hook wrote lies in stdout's buffer until the next frame.
+    try game.line { $0["v"] == "2" }
     #expect(game.count("before=swift") == 1 && game.count("after=game2") == 1)
     try game.stop()
   }
