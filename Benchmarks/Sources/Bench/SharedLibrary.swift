@@ -9,7 +9,8 @@ struct SharedLibrary: ~Copyable {
   /// Links objects into a file and opens it.
   init(linking objects: [String], to file: String, by linker: String, isGlobal: Bool = false) throws
   {
-    try Subprocess.run(linker, ["-shared", "-o", file] + objects)
+    // As compilers' drivers ask for it; exceptions are not found without.
+    try Subprocess.run(linker, ["-shared", "--eh-frame-hdr", "-o", file] + objects)
     try self.init(opening: file, isGlobal: isGlobal)
   }
 
