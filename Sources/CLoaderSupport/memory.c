@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/mman.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,6 +168,11 @@ _Noreturn void hl_fatal(const char *what, const char *name) {
 
 void hl_warn(const char *what, const char *name) {
   fprintf(stderr, "hotlink: %s '%s'\n", what, name);
+}
+
+int hl_processors(void) {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
 int hl_gettid(void) { return (int)syscall(SYS_gettid); }

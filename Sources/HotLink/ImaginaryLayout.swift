@@ -17,7 +17,7 @@ public struct ImaginaryLayout: Sendable {
     var objects: [ObjectFile] = []
     for input in inputs {
       let file = try UnitReader.parse(
-        Bytes(FileContents(input.bytes)), path: FilePath(input.name), hash: 0)
+        Bytes(FileContents(input.bytes)), path: FilePath(input.name))
       if let object = file.object { objects.append(object) }
       objects += file.members.map(\.object)
     }

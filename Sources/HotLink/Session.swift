@@ -125,10 +125,21 @@ public final class Session: Sendable {
     try add(contents: FileContents(reading: path), path: path, isWhole: isWhole)
   }
 
+  /// Adds or replaces the units (or archives) in many files, which are read side by side. Their order is that of the list.
+  ///
+  /// - Throws: `LinkError` of the first file that cannot be read or linked; nothing is added then.
+  public func add(_ paths: [FilePath]) throws(LinkError) {
+    var files: [UnitFile] = []
+    for result in core.readFiles(paths) {
+      if let file = try result.get() { files.append(file) }
+    }
+    for file in files { core.enqueue(file) }
+  }
+
   private func add(contents: FileContents, path: FilePath, isWhole: Bool = false)
     throws(LinkError)
   {
-    var file = try UnitReader.parse(Bytes(contents), path: path, hash: contents.hash)
+    var file = try UnitReader.parse(Bytes(contents), path: path)
     file.isWhole = isWhole
     core.enqueue(file)
   }

@@ -32,7 +32,7 @@ package enum ObjectLinker {
     try set.resolve()
     try set.resolveFarReferences()
     try set.fixUp()
-    // GATE: no undefined symbol is left that must be there.
+    // GATE: no undefined symbol is left that must be there, and no unwind table that is not sound.
     try set.seal()
     return set
   }

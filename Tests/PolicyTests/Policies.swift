@@ -86,7 +86,7 @@ enum Policy: String, CaseIterable {
 
   /// The rooms of LoaderEngine, each after those it may name. The flow files at the top come last.
   static let roomOrder = [
-    "Addresses", "Diagnostics", "ELF", "Memory", "Relocation", "Architecture", "Execution",
+    "Addresses", "Diagnostics", "Threads", "ELF", "Memory", "Relocation", "Architecture", "Execution",
     "Symbols", "Host",
     "Image", "JIT", "Debugging", "Plan", "Context", "Comparison",
   ]

@@ -33,6 +33,8 @@ int hl_sync_rewritten(void);
 void hl_watch_forks(void);
 uint32_t hl_forks(void);
 uint32_t hl_fork_depth(void);
+// How many processors this process may use.
+int hl_processors(void);
 int hl_gettid(void);
 // Names the calling thread, at most 15 bytes (Linux: pthread_setname_np).
 void hl_name_thread(const char *name);

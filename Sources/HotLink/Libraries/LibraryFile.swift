@@ -125,8 +125,6 @@ package final class LibraryFile: @unchecked Sendable {
       functions.enumerated().map { ($1.address, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
-  var hash: UInt64 { contents.hash }
-
   /// The function that begins at a virtual address.
   func function(at address: UInt64) -> LibrarySymbol? {
     functionStarts[address].map { functions[$0] }

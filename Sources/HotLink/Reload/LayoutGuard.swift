@@ -29,7 +29,7 @@ struct LayoutGuard {
   }
 
   mutating func compare(_ unit: Unit, _ version: UnitVersion, _ object: ObjectFile) throws {
-    if SwiftRecords.isSwift(object) { return compareSwift(unit, version, object) }
+    if object.isSwift { return compareSwift(unit, version, object) }
     let layouts = UnitLayouts(object)
     result.layouts[unit.id] = layouts
     if layouts.isSame(as: version.layouts), layouts.sight == .sees { return }

@@ -4,13 +4,24 @@ internal import LoaderEngine
 
 /// The next generation, ready to be published.
 final class PreparedReload: @unchecked Sendable {
-  struct Member {
-    var unit: Unit
-    var version: UnitVersion
-    var plan: StatePlan
+  final class Member {
+    let unit: Unit
+    let version: UnitVersion
+    let plan: StatePlan
     /// Of a unit that was there before, those of its initialisers that run again.
-    var initialisers: [InitialiserPlan.Entry]
-    var isNew: Bool
+    let initialisers: [InitialiserPlan.Entry]
+    let isNew: Bool
+
+    init(
+      unit: Unit, version: UnitVersion, plan: StatePlan, initialisers: [InitialiserPlan.Entry],
+      isNew: Bool
+    ) {
+      self.unit = unit
+      self.version = version
+      self.plan = plan
+      self.initialisers = initialisers
+      self.isNew = isNew
+    }
   }
 
   let set: LinkedSet

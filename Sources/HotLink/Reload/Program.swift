@@ -129,7 +129,7 @@ final class Program: @unchecked Sendable {
         linkInputs.append(input)
       }
       let registers = zip(linkInputs, plans).contains { input, _ in
-        input.object.sections.indices.contains {
+        input.object.isSwift && input.object.sections.indices.contains {
           SwiftRuntime.isRecordList(input.object.name(ofSection: $0))
             && input.placements[$0] == nil
         }

@@ -6,13 +6,8 @@ internal import LoaderEngine
 struct SwiftRecords {
   private var known: Set<String> = []
 
-  /// Whether an object has anything for the Swift runtime.
-  static func isSwift(_ object: ObjectFile) -> Bool {
-    object.sections.indices.contains { object.name(ofSection: $0).hasPrefix("swift5_") }
-  }
-
   init(old: ObjectFile?) {
-    guard let old else { return }
+    guard let old, old.isSwift else { return }
     let relocations = SectionRelocations(old)
     for section in old.sections.indices
     where SwiftRuntime.isRecordList(old.name(ofSection: section)) {

@@ -13,7 +13,7 @@ enum CompilerRuntime {
     return (newest + ["/usr/lib/x86_64-linux-gnu/tcc/libtcc1.a"]).compactMap { name in
       let path = FilePath(name)
       guard let contents = try? FileContents(reading: path) else { return nil }
-      return try? UnitReader.parse(Bytes(contents), path: path, hash: 0)
+      return try? UnitReader.parse(Bytes(contents), path: path)
     }
   }()
 

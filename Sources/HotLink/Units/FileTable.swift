@@ -5,16 +5,17 @@ internal import SystemPackage
 
 final class FileTable: Sendable {
   private struct Entry {
-    var hash: UInt64
+    /// What it held, to be compared: what is linked of it keeps these bytes anyway.
+    var content: Bytes
     /// Whether the file is a unit itself.
     var isUnit: Bool
-    /// Names and the hashes of the contents of an archive's members, which change one by one.
-    var units: [String: UInt64] = [:]
+    /// Names and contents of an archive's members, which change one by one.
+    var units: [String: Bytes] = [:]
     var isWhole = false
   }
-  private let entries = Mutex<[FilePath: Entry]>([:])
+  private let entries = Mutex<[String: Entry]>([:])
 
-  func hash(_ path: FilePath) -> UInt64? { entries.withLock { $0[path]?.hash } }
+  func content(_ path: FilePath) -> Bytes? { entries.withLock { $0[path.string]?.content } }
 
   /// Takes note of a file's new content.
   ///
@@ -22,46 +23,48 @@ final class FileTable: Sendable {
   ///   them: they are linked when something needs them.
   func update(_ file: UnitFile) -> [UnitChange] {
     entries.withLock { entries in
-      let old = entries[file.path]
-      var units: [String: UInt64] = [:]
+      let old = entries[file.name]
+      var units: [String: Bytes] = [:]
       var changes: [UnitChange] = []
       let content = file.object.map { UnitContent.object($0) } ?? file.library.map { .library($0) }
       if let content {
-        if let old, old.isUnit, old.hash == file.hash { return [] }
-        changes.append(UnitChange(name: file.path.string, content: content))
+        if let old, old.isUnit, old.content.isSame(as: file.content) { return [] }
+        changes.append(UnitChange(name: file.name, content: content))
       }
       let isWhole = file.isWhole || old?.isWhole ?? false
       for member in file.members {
-        let hash = member.object.bytes.hash
-        units[member.name] = hash
-        let before = old?.units[member.name]
-        if before != hash, before != nil || isWhole {
-          changes.append(UnitChange(name: member.name, object: member.object))
+        let content = member.object.bytes
+        units[member.name] = content
+        if let before = old?.units[member.name] {
+          if before.isSame(as: content) { continue }
+        } else if !isWhole {
+          continue
         }
+        changes.append(UnitChange(name: member.name, object: member.object))
       }
       if let old {
         if old.isUnit, content == nil {
-          changes.append(UnitChange(name: file.path.string, object: nil))
+          changes.append(UnitChange(name: file.name, object: nil))
         }
         for name in old.units.keys where units[name] == nil {
           changes.append(UnitChange(name: name, object: nil))
         }
       }
-      entries[file.path] = Entry(
-        hash: file.hash, isUnit: content != nil, units: units, isWhole: isWhole)
+      entries[file.name] = Entry(
+        content: file.content, isUnit: content != nil, units: units, isWhole: isWhole)
       return changes
     }
   }
 
   func remove(_ path: FilePath) -> [UnitChange] {
     entries.withLock { entries in
-      guard let old = entries.removeValue(forKey: path) else { return [] }
+      guard let old = entries.removeValue(forKey: path.string) else { return [] }
       return ((old.isUnit ? [path.string] : []) + old.units.keys).sorted()
         .map { UnitChange(name: $0, object: nil) }
     }
   }
 
   func paths(notIn present: Set<FilePath>) -> [FilePath] {
-    entries.withLock { $0.keys.filter { !present.contains($0) } }
+    entries.withLock { $0.keys.map { FilePath($0) }.filter { !present.contains($0) } }
   }
 }

@@ -17,7 +17,7 @@ struct ArchiveMembers {
 
   /// Notes a file, and the members when it is an archive.
   mutating func offer(_ file: UnitFile) {
-    let path = file.path.string
+    let path = file.name
     // Archives side by side are one group: their members stand in the order in which they are needed.
     if positions[path] == nil {
       if !(file.isArchive && isInArchives) { files += 1 }

@@ -29,7 +29,7 @@ package struct UnitFacts: Sendable {
   /// - Throws: `LinkError`, as a session would.
   package static func read(_ path: FilePath) throws(LinkError) -> [UnitFacts] {
     let contents = try FileContents(reading: path)
-    let file = try UnitReader.parse(Bytes(contents), path: path, hash: 0)
+    let file = try UnitReader.parse(Bytes(contents), path: path)
     if let object = file.object { return [UnitFacts(object, name: path.string)] }
     if let library = file.library {
       var facts = UnitFacts(name: path.string)

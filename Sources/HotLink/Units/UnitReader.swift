@@ -4,8 +4,8 @@ internal import SystemPackage
 
 /// What a file holds for a session.
 struct UnitFile {
-  var path: FilePath
-  var hash: UInt64
+  var name: String
+  var content: Bytes
   /// The object, when the file is one.
   var object: ObjectFile?
   /// The same when it is a shared object.
@@ -20,22 +20,19 @@ struct UnitFile {
 enum UnitReader {
   /// Reads and validates a file.
   ///
-  /// - Parameter known: the hash of the content already linked: an unchanged file is not parsed.
+  /// - Parameter known: the content already linked: an unchanged file is not parsed.
   /// - Returns: nil when the content is the same as `known`.
-  static func read(_ path: FilePath, known: UInt64?) throws(LinkError) -> UnitFile? {
-    let contents = try FileContents(reading: path)
-    let hash = contents.hash
-    if hash == known { return nil }
-    return try parse(Bytes(contents), path: path, hash: hash)
+  static func read(_ path: FilePath, known: Bytes?) throws(LinkError) -> UnitFile? {
+    let content = Bytes(try FileContents(reading: path))
+    if let known, known.isSame(as: content) { return nil }
+    return try parse(content, path: path)
   }
 
-  static func parse(_ bytes: Bytes, path: FilePath, hash: UInt64) throws(LinkError)
-    -> UnitFile
-  {
+  static func parse(_ bytes: Bytes, path: FilePath) throws(LinkError) -> UnitFile {
     let name = path.string
     switch Identification.kind(of: bytes) {
     case .archive, .thinArchive:
-      var file = UnitFile(path: path, hash: hash, isArchive: true)
+      var file = UnitFile(name: name, content: bytes, isArchive: true)
       let archive = try Archive(bytes, name: name)
       var seen: [String: Int] = [:]
       for member in archive.members {
@@ -57,10 +54,10 @@ enum UnitReader {
       return file
     case .sharedObject:
       return UnitFile(
-        path: path, hash: hash,
+        name: name, content: bytes,
         library: try LibraryFile(bytes, contents: bytes.contents, name: name))
     default:
-      return UnitFile(path: path, hash: hash, object: try ObjectFile(bytes, name: name))
+      return UnitFile(name: name, content: bytes, object: try ObjectFile(bytes, name: name))
     }
   }
 }

@@ -160,7 +160,7 @@ extension UnitVersion {
   /// Notes the first bytes of variables that were given new memory. After relocation, before any code
   /// of the unit has run.
   func captureImages(_ arena: Arena) {
-    for section in linked.roles.indices {
+    for section in object.sections.indices {
       let role = linked.roles[section]
       for piece in linked.pieces[section]?.pieces ?? [] where role.isState {
         if images.rooms[piece.address] == nil {

@@ -35,6 +35,11 @@ package struct Bytes: @unchecked Sendable {
     return (base + Int(offset)).loadUnaligned(as: T.self)
   }
 
+  /// Whether two hold the same.
+  package func isSame(as other: Bytes) -> Bool {
+    count == other.count && memcmp(base, other.base, count) == 0
+  }
+
   /// A number that tells contents apart: 64 bits, not against an adversary. Four sums side by side: one would
   /// wait for each product before the next.
   package var hash: UInt64 {
@@ -181,5 +186,12 @@ package struct StringTable: Sendable {
     }
     let start = bytes.base + Int(offset)
     return NameView(base: start, count: strlen(start.assumingMemoryBound(to: CChar.self)))
+  }
+
+  /// Whether the string at `offset` begins so; it is not measured.
+  package func begins(at offset: UInt32, with prefix: StaticString) -> Bool {
+    let count = prefix.utf8CodeUnitCount
+    guard let bytes, Int(offset) + count <= bytes.count else { return false }
+    return memcmp(bytes.base + Int(offset), prefix.utf8Start, count) == 0
   }
 }

@@ -100,8 +100,6 @@ public final class FileContents: @unchecked Sendable {
   /// A copy of the bytes.
   public var bytes: [UInt8] { Bytes(self).array }
 
-  package var hash: UInt64 { Bytes(self).hash }
-
   private static func allocate(_ count: Int) -> UnsafeMutableRawPointer {
     // 64-byte alignment: records inside are then aligned as the file aligns them.
     guard let storage = aligned_alloc(64, (max(count, 1) + 63) & ~63) else {

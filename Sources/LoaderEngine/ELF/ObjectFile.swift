@@ -44,6 +44,8 @@ package final class ObjectFile: Sendable {
   /// Index of the first symbol that is not local.
   package let firstGlobal: Int
   package let symbolNames: StringTable
+  /// Made by swiftc: such objects alone have types to register and libraries to ask for.
+  package let isSwift: Bool
   package let groups: [SectionGroup]
   /// Sections of type SHT_RELA, SHT_REL and SHT_CREL, with `info` naming an existing section.
   package let relocationSections: [Int]
@@ -260,6 +262,10 @@ package final class ObjectFile: Sendable {
     self.groups = groups
     self.relocationSections = relocationSections
     self.sectionNames = sectionNames
+    isSwift = sections.contains {
+      sectionNames.begins(at: $0.nameOffset, with: "swift5_")
+        || sectionNames.begins(at: $0.nameOffset, with: ".swift1_")
+    }
     self.decoded = decoded
     extendedIndices = extended
   }
@@ -277,8 +283,10 @@ package final class ObjectFile: Sendable {
   package func forEachReserved(_ body: (Int, NameView) -> Void) {
     for index in firstGlobal..<symbols.count {
       guard place(ofSymbol: index) == .undefined, !symbols[index].isWeakBinding else { continue }
+      // Most are told by their first byte.
+      guard symbolNames.begins(at: symbols[index].st_name, with: "_") else { continue }
       let name = name(ofSymbol: index)
-      if name.count > 1, name.hasPrefix("_") { body(index, name) }
+      if name.count > 1 { body(index, name) }
     }
   }
 

@@ -6,6 +6,32 @@ internal import CLoaderSupport
 internal import Glibc
 
 extension LinkedSet {
+  /// Whether code of an object has a displacement that reads as such a reference and has no relocation: few have.
+  func hasBareReferences(_ linked: LinkedObject) -> Bool {
+    var lists: RelocationLists?
+    for section in linked.roles.indices where linked.roles[section] == .text {
+      guard let bytes = linked.object.contents(ofSection: section), bytes.count > 7,
+        linked.places[section] != nil, linked.pieces.isWhole(section)
+      else { continue }
+      let code = UnsafeRawBufferPointer(start: bytes.base, count: bytes.count)
+      var relocated: RelocatedPlaces?
+      var at = 0
+      while let hit = BareReferences.next(in: code, from: at) {
+        at = hit.field
+        guard hit.target >= 0, hit.target < bytes.count, hit.target != hit.field - 3 else {
+          continue
+        }
+        let relocations = lists ?? RelocationLists(linked.object)
+        lists = relocations
+        var places = relocated ?? RelocatedPlaces(linked.object, relocations[section])
+        let isRelocated = places.hold(UInt64(hit.field))
+        relocated = places
+        if !isRelocated { return true }
+      }
+    }
+    return false
+  }
+
   func redirectBareReferences(_ linked: LinkedObject) throws(LinkError) {
     var symbols: SymbolsBySection?
     var lists: RelocationLists?

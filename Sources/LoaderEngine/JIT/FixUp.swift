@@ -9,28 +9,41 @@ internal import Glibc
 
 extension LinkedSet {
   func fixUp() throws(LinkError) {
-    for (index, linked) in objects.enumerated() {
-      copyContents(linked)
-      LinkSteps.add(linked.roles.count + linked.object.relocationSections.count)
-      var fix = FixUp(self, linked, index)
-      for section in linked.object.relocationSections {
-        let target = Int(linked.object.sections[section].info)
-        guard linked.object.sections[target].isAllocated, linked.roles[target] != .ignored else {
-          continue
+    let rest = fixUpPlainly()
+    let unwindTables = rest.contains { $0.touchesUnwind } ? nil : UnwindProof(self)
+    // What is left changes no unwind table: those are proven meanwhile.
+    var failure: LinkError?
+    Workers.share(2, by: objects.count > LinkedSet.groupingLimit ? 1 : 2) { part in
+      for step in part {
+        if step == 0 {
+          do throws(LinkError) { try fixUp(rest) } catch { failure = error }
+        } else {
+          unwindTables?.run()
         }
-        fix.begin(target)
-        try fix.apply(linked.object.relocations(inSection: section))
       }
-      if !options.bindsDirectly { try redirectBareReferences(linked) }
     }
+    if let failure { throw failure }
     try refuseConflicts()
-    guard missing.isEmpty else {
+    if !missing.isEmpty {
       let symbols = missingSymbols()
-      if options.allowUndefined {
-        undefined = symbols
-        return
+      guard options.allowUndefined else {
+        throw LinkError(file: symbols[0].sites.first?.file ?? "", .undefined(symbols))
       }
-      throw LinkError(file: symbols[0].sites.first?.file ?? "", .undefined(symbols))
+      undefined = symbols
+    }
+    let proof = unwindTables ?? UnwindProof(self)
+    if unwindTables == nil { proof.run() }
+    if let defect = proof.defect { throw defect }
+  }
+
+  private func fixUp(_ rest: [PlainRest]) throws(LinkError) {
+    for (index, rest) in rest.enumerated() {
+      let linked = objects[index]
+      if !rest.leftovers.isEmpty {
+        var fix = FixUp(self, linked, index)
+        for leftover in rest.leftovers { try fix.apply(leftover) }
+      }
+      if rest.isBare { try redirectBareReferences(linked) }
     }
   }
 
@@ -45,44 +58,9 @@ extension LinkedSet {
       file: duplicates.first?.second.file ?? discardedReferences.first?.site.file ?? "",
       .conflicts(conflicts))
   }
-
-  private func copyContents(_ linked: LinkedObject) {
-    for section in linked.roles.indices where linked.roles[section] != .ignored {
-      guard let bytes = linked.object.contents(ofSection: section) else { continue }
-      if let table = linked.pieces[section] {
-        for piece in table.pieces {
-          guard let place = piece.place, let part = bytes.slice(piece.offset, piece.size) else {
-            continue
-          }
-          memcpy(place, part.base, part.count)
-        }
-      } else if let place = linked.places[section] {
-        let isUnwind = linked.roles[section] == .unwind
-        memcpy(place, bytes.base, isUnwind ? Int(unwindSize(linked, section)) : bytes.count)
-      }
-    }
-  }
 }
 
-/// The rows of x86-64, flat.
-struct RowTable: Sendable {
-  let formulas: Column<Formula?>
-  let fields: Column<Field>
-
-  static let shared = RowTable()
-
-  private init() {
-    formulas = Column(repeating: nil, count: X86_64.typeCount)
-    fields = Column(repeating: .none, count: X86_64.typeCount)
-    for type in 0..<X86_64.typeCount {
-      guard let row = X86_64.row(UInt32(type)) else { continue }
-      formulas[type] = row.formula
-      fields[type] = row.field
-    }
-  }
-}
-
-/// Applies the relocations of one object, section by section.
+/// Applies the relocations of one object that are not plain, section by section.
 struct FixUp {
   let set: LinkedSet
   let space: LinkSpace
@@ -92,8 +70,8 @@ struct FixUp {
   let rows = RowTable.shared
   let isDirect: Bool
   let isWatched: Bool
-  let relaxation: LinkOptions.Relaxation
   let references: SectionReferences
+  private var plain: PlainFixUp
   // Of the section:
   var section = 0
   var role = SectionRole.ignored
@@ -111,17 +89,37 @@ struct FixUp {
     self.linked = linked
     targets = set.targets[index]
     references = SectionReferences(linked)
+    plain = PlainFixUp(set, linked, index)
     isDirect = set.options.bindsDirectly
     isWatched = set.options.observer?.seesRelocations ?? false
-    relaxation = set.options.relaxation
     code = UnsafeRawPointer(set.space.arena.place(set.space.got.start, .data))
   }
 
+  mutating func apply(_ leftover: Leftover) throws(LinkError) {
+    begin(Int(linked.object.sections[leftover.section].info))
+    let relocations = linked.object.relocations(inSection: leftover.section)
+    if leftover.relocations.isEmpty {
+      LinkSteps.add(relocations.count)
+      for index in 0..<relocations.count { try apply(relocations[index]) }
+    } else {
+      for index in leftover.relocations {
+        let relocation = relocations[Int(index)]
+        // GOT entries are there by now for most of those that go through the table.
+        if plain.apply(relocation) {
+          linked.relocationCount &+= 1
+        } else {
+          try apply(relocation)
+        }
+      }
+    }
+  }
+
   /// Turns to a section.
-  mutating func begin(_ section: Int) {
+  private mutating func begin(_ section: Int) {
     self.section = section
+    plain.begin(section)
     role = linked.roles[section]
-    relaxes = role == .text && relaxation != .none
+    relaxes = role == .text && set.options.relaxation != .none
     let contents = linked.object.contents(ofSection: section)
     size =
       role == .unwind
@@ -132,110 +130,55 @@ struct FixUp {
     code = contents?.base ?? UnsafeRawPointer(set.space.arena.place(set.space.got.start, .data))
   }
 
-  mutating func apply(_ relocations: RecordTable<Elf64_Rela>) throws(LinkError) {
-    var applied = 0
-    let plain = pieces == nil && !isWatched ? place : nil
-    LinkSteps.add(relocations.count)
-    defer { linked.relocationCount &+= applied }
-    for index in 0..<relocations.count {
-      let relocation = relocations[index]
-      let type = Int(relocation.type)
-      guard type < X86_64.typeCount, let formula = rows.formulas.proven(type) else {
-        throw unsupported(relocation)
-      }
-      let field = rows.fields.proven(type)
-      // Behind a zero word the unwinder reads nothing, and nothing was placed.
-      if role == .unwind && relocation.r_offset >= size { continue }
-      // GATE: no unchecked offset past here.
-      guard relocation.r_offset <= size, UInt64(field.width) <= size - relocation.r_offset,
-        relocation.symbol < targets.count
-      else {
+  private mutating func apply(_ relocation: Elf64_Rela) throws(LinkError) {
+    let type = Int(relocation.type)
+    guard type < X86_64.typeCount, let formula = rows.formulas.proven(type) else {
+      throw unsupported(relocation)
+    }
+    let field = rows.fields.proven(type)
+    // Behind a zero word the unwinder reads nothing, and nothing was placed.
+    if role == .unwind && relocation.r_offset >= size { return }
+    // GATE: no unchecked offset past here.
+    guard relocation.r_offset <= size, UInt64(field.width) <= size - relocation.r_offset,
+      relocation.symbol < targets.count
+    else {
+      throw LinkError(
+        file: linked.object.name,
+        .malformed(
+          structure: "relocation in \(linked.object.name(ofSection: section).string)",
+          offset: relocation.r_offset, detail: "leaves its section or names no symbol"))
+    }
+    if formula == .none || formula == .descriptorCall { return }
+    var to = place
+    var at = start &+ relocation.r_offset
+    if let pieces {
+      guard let piece = pieces.find(relocation.r_offset), let base = piece.place else { return }
+      // GATE: nor outside its piece, behind which lies something else.
+      let inside = relocation.r_offset - piece.offset
+      guard inside <= piece.size, UInt64(field.width) <= piece.size - inside else {
         throw LinkError(
           file: linked.object.name,
           .malformed(
             structure: "relocation in \(linked.object.name(ofSection: section).string)",
-            offset: relocation.r_offset, detail: "leaves its section or names no symbol"))
+            offset: relocation.r_offset, detail: "reaches from one variable into another"))
       }
-      if let plain {
-        let p = start &+ relocation.r_offset
-        if let value = plainValue(relocation, formula, p),
-          field.write(value, at: plain + Int(truncatingIfNeeded: relocation.r_offset))
-        {
-          applied &+= 1
-          continue
-        }
-      }
-      if formula == .none || formula == .descriptorCall { continue }
-      var to = place
-      var at = start &+ relocation.r_offset
-      if let pieces {
-        guard let piece = pieces.find(relocation.r_offset), let base = piece.place else { continue }
-        // GATE: nor outside its piece, behind which lies something else.
-        let inside = relocation.r_offset - piece.offset
-        guard inside <= piece.size, UInt64(field.width) <= piece.size - inside else {
-          throw LinkError(
-            file: linked.object.name,
-            .malformed(
-              structure: "relocation in \(linked.object.name(ofSection: section).string)",
-              offset: relocation.r_offset, detail: "reaches from one variable into another"))
-        }
-        to = base - Int(piece.offset)
-        at = piece.address &+ (relocation.r_offset &- piece.offset)
-      }
-      guard let to else { continue }
-      applied &+= 1
-      let spot = to + Int(relocation.r_offset)
-      // Who watches sees relocations as they stand.
-      if formula == .gotEntryRelative, relaxes, !isWatched, try relax(relocation, at: spot, at) {
-        continue
-      }
-      var value = try compute(relocation, formula, at)
-      if isWatched, let known = value { value = decide(relocation, known, at: at) }
-      guard let value else { continue }
-      if !field.write(value, at: spot) {
-        try reach(relocation, formula, value, at: spot, at)
-      }
-      if isWatched { tell(relocation, value, at: at) }
+      to = base - Int(piece.offset)
+      at = piece.address &+ (relocation.r_offset &- piece.offset)
     }
-  }
-
-  /// The value of a relocation that is like most: of a symbol that is there, by a formula that needs no table.
-  /// nil: `compute` must say. The same decisions as there, in a loop without calls (J4.set).
-  @inline(__always)
-  private func plainValue(_ relocation: Elf64_Rela, _ formula: Formula, _ p: UInt64) -> UInt64? {
-    let target = targets.proven(relocation.symbol)
-    guard target.flags.isDisjoint(with: [.missing, .discarded, .null, .inModule, .part]) else {
-      return nil
+    guard let to else { return }
+    linked.relocationCount &+= 1
+    let spot = to + Int(relocation.r_offset)
+    // Who watches sees relocations as they stand.
+    if formula == .gotEntryRelative, relaxes, !isWatched, try relax(relocation, at: spot, at) {
+      return
     }
-    var s = target.reference
-    if !target.flags.isDisjoint(with: [.section, .function]) {
-      if role == .unwind {
-        s = target.body
-      } else if target.flags.contains(.section) {
-        guard target.flags.contains(.wholeSection) else { return nil }
-        s = target.body
-      } else if role == .tied {
-        s = target.body
-      } else if role == .text, formula == .branch || formula == .pcRelative,
-        formula == .branch || X86_64.isBranch(code, relocation.r_offset)
-      {
-        s = target.body
-      } else if target.id == .none, !isDirect {
-        return nil
-      }
+    var value = try compute(relocation, formula, at)
+    if isWatched, let known = value { value = decide(relocation, known, at: at) }
+    guard let value else { return }
+    if !field.write(value, at: spot) {
+      try reach(relocation, formula, value, at: spot, at)
     }
-    let a = UInt64(bitPattern: relocation.r_addend)
-    switch formula {
-    case .absolute: return s &+ a
-    case .pcRelative, .branch: return s &+ a &- p
-    case .gotEntryRelative:
-      if relaxes {
-        if relaxation == .all || target.flags.contains(.function) { return nil }
-      }
-      guard target.id != .none, let entry = got.existingEntry(target.id) else { return nil }
-      return entry.value &+ a &- p
-    default: return nil
-    }
+    if isWatched { tell(relocation, value, at: at) }
   }
 
   /// The value of a relocation; nil when nothing is to be written.
@@ -350,7 +293,7 @@ struct FixUp {
     }
     let piece = table.pieces[index]
     // A relative word in data names a record's start; so does swiftc, which walks no variable by its end.
-    let isExact = linked.isSwift || (role != .text && formula == .pcRelative)
+    let isExact = linked.object.isSwift || (role != .text && formula == .pcRelative)
     if piece.offset == offset, index > 0, bias <= 4, !isExact {
       try checkBoundary(relocation, table.pieces[index - 1], piece, aim)
     }

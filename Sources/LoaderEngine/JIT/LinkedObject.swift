@@ -39,18 +39,13 @@ package final class LinkedObject: @unchecked Sendable {
   /// Storage of COMMON symbols that this object won, by symbol index.
   package internal(set) var commons: [Int: UInt64] = [:]
   /// Relocations applied.
-  package internal(set) var relocationCount = 0
+  @exclusivity(unchecked) package internal(set) var relocationCount = 0
   /// A code address that is not a function's may have left this object: its text must stay.
   package var codeEscapes = false
   /// Symbols by name that could not be redirected to a stub, for the report.
   package internal(set) var immovable: [String] = []
 
   private var ordinals: LocalOrdinals?
-  /// Made by swiftc.
-  private(set) lazy var isSwift = object.sections.indices.contains {
-    object.name(ofSection: $0).hasPrefix("swift5_")
-  }
-
   init(_ input: LinkInput) {
     object = input.object
     unit = input.unit

@@ -18,7 +18,7 @@ package final class LinkedSet: @unchecked Sendable {
   package internal(set) var groups: [TextGroup] = []
   package internal(set) var groupOfObject: [Int] = []
   /// What publication writes into the slot table.
-  package internal(set) var slotChanges: [SlotTable.Change] = []
+  @exclusivity(unchecked) package internal(set) var slotChanges: [SlotTable.Change] = []
   /// Slots of IFUNC symbols and their resolvers (psABI: R_X86_64_IRELATIVE): called when everything
   /// else is in place.
   package internal(set) var indirectFunctions: [(slot: SlotIndex, resolver: Address)] = []
@@ -100,52 +100,15 @@ package final class LinkedSet: @unchecked Sendable {
     for piece in threadAllocations { space.threadStorage.release(piece.offset, piece.size) }
   }
 
-  /// Last step of a link: unwind tables are proven, code becomes executable.
+  /// Last step of a link: code becomes executable.
   func seal() throws(LinkError) {
-    for (index, group) in groups.enumerated() {
+    for group in groups {
       if let text = group.text { try space.arena.seal(text) }
-      try proveUnwindTable(index)
-    }
-  }
-
-  private func proveUnwindTable(_ index: Int) throws(LinkError) {
-    let range = unwindRanges[index]
-    guard range.size > 8 else { return }
-    let text = groups[index].text?.range ?? AddressRange(start: Address(0), size: 0)
-    let bytes = UnsafeRawBufferPointer(
-      start: space.arena.place(range.start, .constants), count: Int(range.size))
-    var table = UnwindTable(bytes, at: range.start, text: text)
-    do {
-      let end = try table.validate()
-      if !table.isInOrder, range.size > LinkedSet.sortedTable || options.deadStripRoots != nil {
-        sortUnwindTable(
-          range.start,
-          UnwindOrder(bytes, at: range.start, text: text, end: end, isPlain: table.isPlain))
-      }
-    } catch {
-      let address = range.start.value + UInt64(error.offset)
-      let owner = objects.last { linked in
-        linked.roles.indices.contains {
-          linked.roles[$0] == .unwind && linked.addresses[$0] <= address
-        }
-      }
-      throw LinkError(
-        file: owner?.object.name ?? "",
-        .malformed(structure: ".eh_frame", offset: UInt64(error.offset), detail: error.detail))
     }
   }
 
   /// Tables above this size are brought into the order of their code; small ones the unwinder sorts in no time.
-  private static let sortedTable: UInt64 = 16 << 10
-
-  private func sortUnwindTable(_ start: Address, _ order: UnwindOrder?) {
-    guard let sorted = order?.sorted() else { return }
-    sorted.withUnsafeBytes { source in
-      if let from = source.baseAddress {
-        space.arena.place(start, .constants).copyMemory(from: from, byteCount: source.count)
-      }
-    }
-  }
+  static let sortedTable: UInt64 = 16 << 10
 
   /// The unwind tables that a publication registers.
   package var unwindTables: [AddressRange] { unwindRanges.filter { $0.size > 8 } }

@@ -11,7 +11,7 @@ extension LinkedSet {
           address: address, size: 0, unit: LinkOptions.definesUnit, kind: .absolute,
           isWeak: false))
     }
-    for linked in objects { numberGlobals(linked) }
+    numberGlobals()
     hideNames()
     space.versions.settle(objects)
     for (index, linked) in objects.enumerated() {
@@ -29,11 +29,34 @@ extension LinkedSet {
     }
   }
 
-  private func numberGlobals(_ linked: LinkedObject) {
-    let object = linked.object
-    LinkSteps.add(object.symbols.count)
-    for index in object.firstGlobal..<object.symbols.count {
-      linked.globals[index - object.firstGlobal] = space.id(of: object, index)
+  /// Names are measured and hashed object by object, side by side; numbers are given in order.
+  private func numberGlobals() {
+    var starts: [Int] = []
+    var count = 0
+    for linked in objects {
+      starts.append(count)
+      count += linked.globals.count
+    }
+    LinkSteps.add(count)
+    let names = Column(repeating: HashedName(), count: count)
+    defer { names.deallocate() }
+    Workers.share(objects.count, by: 32) { part in
+      for index in part {
+        let object = objects[index].object
+        let first = starts[index] - object.firstGlobal
+        for symbol in object.firstGlobal..<object.symbols.count {
+          names[first + symbol] = HashedName(object.name(ofSymbol: symbol))
+        }
+      }
+    }
+    for (index, linked) in objects.enumerated() {
+      for symbol in linked.globals.indices {
+        let name = names[starts[index] + symbol]
+        linked.globals[symbol] =
+          name.isVersioned
+          ? space.id(of: linked.object, symbol + linked.object.firstGlobal)
+          : space.names.intern(name)
+      }
     }
   }
 

@@ -6,7 +6,7 @@ internal import Glibc
 extension LinkedSet {
   /// Above this many objects all code goes into one group with one unwind registration; below, each
   /// object has its own and is recycled alone.
-  private static let groupingLimit = 64
+  static let groupingLimit = 64
 
   func layOut() throws(LinkError) {
     applyPlacements()

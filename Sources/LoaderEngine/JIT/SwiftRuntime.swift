@@ -10,7 +10,7 @@ package enum SwiftRuntime {
 
   /// Whether an object has anything to register.
   package static func hasRecords(_ object: ObjectFile) -> Bool {
-    object.sections.indices.contains { isRecordList(object.name(ofSection: $0)) }
+    object.isSwift && object.sections.indices.contains { isRecordList(object.name(ofSection: $0)) }
   }
 
   /// Whether a section of this name holds records that are registered.
@@ -48,6 +48,7 @@ package enum SwiftRuntime {
 
   /// Libraries an object asks for: `-lNAME` entries that swiftc leaves for the linker.
   package static func autolinkedLibraries(_ object: ObjectFile) -> [String] {
+    guard object.isSwift else { return [] }
     var names: [String] = []
     for section in object.sections.indices
     where object.name(ofSection: section) == ".swift1_autolink_entries" {

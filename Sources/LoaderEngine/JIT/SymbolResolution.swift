@@ -69,12 +69,13 @@ extension LinkedSet {
     let id = linked.globalID(index)
     var target = Target(body: 0, reference: 0, id: id, flags: [])
     // A range of this set, not the one of an earlier link that goes by the same name.
-    if let definition = draft[id], definition.unit == .max, let own = try builtIn(space.names[id]) {
+    let known = draft[id]
+    if let known, known.unit == .max, let own = try builtIn(space.names[id]) {
       target.body = own
       target.reference = own
       return target
     }
-    if let definition = draft[id] {
+    if let definition = known {
       target.body = definition.address
       target.reference = definition.address
       switch definition.kind {
@@ -92,7 +93,7 @@ extension LinkedSet {
             target.flags.insert(.own)
             slotChanges.append(SlotTable.Change(slot, definition.address))
           }
-        } else if unitIndex[definition.unit] == nil || definition.unit != linked.unit {
+        } else if definition.unit != linked.unit {
           target.body = target.reference
         }
         if definition.isUntyped, definition.address != 0 {

@@ -101,20 +101,23 @@ package final class AddressWindow: @unchecked Sendable {
     guard let file = fopen("/proc/self/maps", "re") else { return [] }
     defer { fclose(file) }
     var result: [Mapping] = []
-    var line = [CChar](repeating: 0, count: 4608)
-    while fgets(&line, Int32(line.count), file) != nil {
-      let text = String(
-        decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-      let fields = text.split(separator: " ", omittingEmptySubsequences: true)
-      guard let bounds = fields.first?.split(separator: "-"), bounds.count == 2,
-        let low = UInt64(bounds[0], radix: 16), let high = UInt64(bounds[1], radix: 16)
-      else { continue }
-      let path = fields.count > 5 ? fields[5] : ""
-      result.append(
-        Mapping(
-          range: AddressRange(start: Address(low), size: high - low),
-          isLibrary: path.hasPrefix("/") && path.contains(".so")))
+    let length = 4608
+    return withUnsafeTemporaryAllocation(of: CChar.self, capacity: length) { line in
+      guard let text = line.baseAddress else { return [] }
+      while fgets(text, Int32(length), file) != nil {
+        // Linux: proc_pid_maps(5). Addresses, permissions, offset, device, inode, path.
+        var rest: UnsafeMutablePointer<CChar>?
+        let low = strtoul(text, &rest, 16)
+        guard let dash = rest, dash.pointee == 0x2D else { continue }
+        let high = strtoul(dash + 1, &rest, 16)
+        guard high > low else { continue }
+        let path = strchr(dash, 0x2F)
+        result.append(
+          Mapping(
+            range: AddressRange(start: Address(UInt64(low)), size: UInt64(high - low)),
+            isLibrary: path.map { strstr($0, ".so") != nil } ?? false))
+      }
+      return result
     }
-    return result
   }
 }

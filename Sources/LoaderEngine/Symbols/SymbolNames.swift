@@ -11,6 +11,29 @@ package struct SymbolID: Hashable, Sendable, BitwiseCopyable, Comparable {
   package static func < (left: SymbolID, right: SymbolID) -> Bool { left.index < right.index }
 }
 
+/// A name that has been measured and hashed, to be numbered by another thread.
+struct HashedName: BitwiseCopyable {
+  private var base: UnsafeRawPointer?
+  private var countAndMark: UInt32 = 0
+  fileprivate var hash: UInt32 = 0
+
+  init() {}
+
+  init(_ name: NameView) {
+    base = name.base
+    countAndMark = UInt32(truncatingIfNeeded: name.count) & 0x7FFF_FFFF
+    hash = SymbolNames.hash(name)
+    if name.versionMark != nil { countAndMark |= 0x8000_0000 }
+  }
+
+  /// Whether a version follows the name, behind an `@`.
+  var isVersioned: Bool { countAndMark & 0x8000_0000 != 0 }
+
+  fileprivate var view: NameView {
+    base.map { NameView(base: $0, count: Int(countAndMark & 0x7FFF_FFFF)) } ?? NameView("")
+  }
+}
+
 /// An open-addressed table of names. Not thread-safe: its owner serialises.
 package final class SymbolNames: @unchecked Sendable {
   private struct Slot: BitwiseCopyable {
@@ -32,15 +55,17 @@ package final class SymbolNames: @unchecked Sendable {
   private let current = Atomic<UInt>(0)
   private var layouts: [UnsafeMutablePointer<Layout>] = []
 
-  private var slots: UnsafeMutablePointer<Slot>
-  private var mask: Int
-  private var entries: UnsafeMutablePointer<Entry>
-  private var capacity: Int
-  package private(set) var count = 0
+  // Asked for every symbol of a link: nothing here calls back.
+  @exclusivity(unchecked) private var slots: UnsafeMutablePointer<Slot>
+  @exclusivity(unchecked) private var mask: Int
+  @exclusivity(unchecked) private var entries: UnsafeMutablePointer<Entry>
+  @exclusivity(unchecked) private var capacity: Int
+  @exclusivity(unchecked) package private(set) var count = 0
   // Names are copied into blocks of our own: objects come and go, names stay.
   private var blocks: [UnsafeMutableRawPointer] = []
-  private var blockUsed = 0
-  private var blockSize = 0
+  // Where the next name goes, and the bytes that are left there.
+  @exclusivity(unchecked) private var free: UnsafeMutableRawPointer?
+  @exclusivity(unchecked) private var left = 0
 
   package init() {
     let initial = 4096
@@ -63,8 +88,10 @@ package final class SymbolNames: @unchecked Sendable {
   }
 
   /// The number of `name`, new if it was never seen.
-  package func intern(_ name: NameView) -> SymbolID {
-    let hash = SymbolNames.hash(name)
+  package func intern(_ name: NameView) -> SymbolID { intern(name, SymbolNames.hash(name)) }
+
+  /// The same with the name's hash.
+  func intern(_ name: NameView, _ hash: UInt32) -> SymbolID {
     var probe = Int(hash) & mask
     while true {
       let slot = slots[probe]
@@ -88,6 +115,8 @@ package final class SymbolNames: @unchecked Sendable {
     count += 1
     return SymbolID(id)
   }
+
+  func intern(_ name: HashedName) -> SymbolID { intern(name.view, name.hash) }
 
   package func intern(_ name: String) -> SymbolID {
     var copy = name
@@ -133,15 +162,18 @@ package final class SymbolNames: @unchecked Sendable {
 
   private func store(_ name: NameView) -> UnsafeRawPointer {
     let needed = name.count + 1
-    if blockSize - blockUsed < needed {
-      blockSize = max(1 << 18, needed)
-      blocks.append(.allocate(byteCount: blockSize, alignment: 16))
-      blockUsed = 0
+    let place: UnsafeMutableRawPointer
+    if let free, needed <= left {
+      place = free
+    } else {
+      left = max(1 << 18, needed)
+      place = .allocate(byteCount: left, alignment: 16)
+      blocks.append(place)
     }
-    let place = blocks[blocks.count - 1] + blockUsed
     place.copyMemory(from: name.base, byteCount: name.count)
     place.storeBytes(of: 0, toByteOffset: name.count, as: UInt8.self)
-    blockUsed += needed
+    free = place + needed
+    left -= needed
     return UnsafeRawPointer(place)
   }
 
@@ -170,7 +202,7 @@ package final class SymbolNames: @unchecked Sendable {
   }
 
   /// Eight bytes a step; mangled names are long.
-  private static func hash(_ name: NameView) -> UInt32 {
+  static func hash(_ name: NameView) -> UInt32 {
     var state = 0x9E37_79B9_7F4A_7C15 ^ UInt64(name.count)
     var at = name.base
     var left = name.count

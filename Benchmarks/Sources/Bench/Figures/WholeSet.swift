@@ -90,20 +90,20 @@ enum WholeSet {
   }
 
   static func linkBytes(_ units: [Object]) throws -> Double {
-    try link(units) { session, unit in try session.add(unit.bytes, name: unit.path) }
+    try link { session in
+      for unit in units { try session.add(unit.bytes, name: unit.path) }
+    }
   }
 
   static func linkFiles(_ units: [Object]) throws -> Double {
-    try link(units) { session, unit in try session.add(FilePath(unit.path)) }
+    try link { session in try session.add(units.map { FilePath($0.path) }) }
   }
 
   /// - Parameter live: called while the set is linked.
-  static func link(
-    _ units: [Object], adding add: (Session, Object) throws -> Void, live: () -> Void = {}
-  ) throws -> Double {
+  static func link(adding add: (Session) throws -> Void, live: () -> Void = {}) throws -> Double {
     let start = nanoseconds()
     let session = try Session()
-    for unit in units { try add(session, unit) }
+    try add(session)
     try session.start()
     let ask: Question = try session.function(question)
     let answer = ask()
@@ -154,7 +154,7 @@ enum ColdStart: String, ExpressibleByArgument {
       let before = Memory.peak
       var after = 0.0
       _ = try WholeSet.link(
-        units, adding: { try $0.add(FilePath($1.path)) }, live: { after = Memory.peak })
+        adding: { try $0.add(units.map { FilePath($0.path) }) }, live: { after = Memory.peak })
       return after - before
     }
   }
@@ -164,7 +164,9 @@ enum ColdStart: String, ExpressibleByArgument {
     let before = measure()
     var after = 0.0
     _ = try WholeSet.link(
-      units, adding: { try $0.add($1.bytes, name: $1.path) }, live: { after = measure() })
+      adding: { session in
+        for unit in units { try session.add(unit.bytes, name: unit.path) }
+      }, live: { after = measure() })
     return after - before
   }
 
