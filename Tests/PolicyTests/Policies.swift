@@ -86,8 +86,8 @@ enum Policy: String, CaseIterable {
 
   /// The rooms of LoaderEngine, each after those it may name. The flow files at the top come last.
   static let roomOrder = [
-    "Addresses", "Diagnostics", "Threads", "ELF", "Memory", "Relocation", "Architecture", "Execution",
-    "Symbols", "Host",
+    "Addresses", "Diagnostics", "Threads", "ELF", "Memory", "Relocation", "Architecture",
+    "Execution", "Symbols", "Host",
     "Image", "JIT", "Debugging", "Plan", "Context", "Comparison",
   ]
 
@@ -132,6 +132,7 @@ enum Policy: String, CaseIterable {
   /// Folders and files that may hold raw pointers.
   static let unsafeHomes: [(path: String, why: String)] = [
     ("Sources/LoaderEngine/Addresses/", "pointers become numbers and back"),
+    ("Sources/LoaderEngine/Threads/", "hands work to pthreads"),
     ("Sources/LoaderEngine/Memory/", "maps memory"),
     ("Sources/LoaderEngine/Execution/", "calls loaded code"),
     ("Sources/LoaderEngine/Host/", "reads the process's own images"),

@@ -40,13 +40,13 @@ struct FunctionContents {
       notes.sort { $0.offset < $1.offset }
       let functions = symbols[section].filter { object.symbols[$0].isFunction }
       BareTargets.mask(&copy, object, functions)
+      let masked = Bytes(FileContents(copy))
       for function in functions {
         let symbol = object.symbols[function]
         var hash = FunctionContents.start
         let extent = object.extent(ofSymbol: function)
-        for byte in copy[Int(extent.lowerBound)..<Int(extent.upperBound)] {
-          FunctionContents.mix(&hash, UInt64(byte))
-        }
+        let body = masked.slice(extent.lowerBound, extent.upperBound - extent.lowerBound)
+        FunctionContents.mix(&hash, body?.hash ?? 0)
         var low = notes.partition(from: symbol.st_value)
         while low < notes.count, notes[low].offset < extent.upperBound {
           FunctionContents.mix(&hash, notes[low].offset - symbol.st_value)
@@ -107,17 +107,21 @@ private struct ReferenceMeanings {
   private let object: ObjectFile
   private let roles: [SectionRole]
   private let symbols: SymbolsBySection
-  /// Made once a section.
-  private final class Maps {
-    var table: [Int: DataMap] = [:]
+  /// Made once a section, and once a symbol.
+  private final class Known {
+    var maps: [Int: DataMap] = [:]
+    // 0: not asked for yet.
+    var names: [UInt64]
+    init(symbols: Int) { names = [UInt64](repeating: 0, count: symbols) }
   }
-  private let maps = Maps()
+  private let known: Known
   /// gcc numbers the variables of functions: another number is no other variable.
   private let areNumbered: Bool
 
   init(_ object: ObjectFile, _ symbols: SymbolsBySection) {
     self.object = object
     self.symbols = symbols
+    known = Known(symbols: object.symbols.count)
     roles = SectionRole.all(of: object)
     areNumbered = LocalStatics.areNumbered(in: object)
   }
@@ -149,8 +153,8 @@ private struct ReferenceMeanings {
 
   private func owner(_ section: Int, _ offset: UInt64) -> Int? {
     let map =
-      maps.table[section] ?? DataMap(object, section: section, symbols: symbols[section])
-    maps.table[section] = map
+      known.maps[section] ?? DataMap(object, section: section, symbols: symbols[section])
+    known.maps[section] = map
     return map.index(of: offset).flatMap { map.atoms[$0].symbol }
   }
 
@@ -169,6 +173,12 @@ private struct ReferenceMeanings {
   }
 
   private func mixName(_ hash: inout UInt64, _ symbol: Int) {
+    if known.names[symbol] == 0 { known.names[symbol] = nameHash(symbol) | 1 }
+    FunctionContents.mix(&hash, known.names[symbol])
+  }
+
+  private func nameHash(_ symbol: Int) -> UInt64 {
+    var hash = FunctionContents.start
     // A closure's position is not its meaning.
     let name = object.name(ofSymbol: symbol).string
     var meaning = PositionalName(name).map { $0.family + $0.rest } ?? name
@@ -176,6 +186,7 @@ private struct ReferenceMeanings {
       meaning = part.whole
     }
     for byte in meaning.utf8 { FunctionContents.mix(&hash, UInt64(byte)) }
+    return hash
   }
 
   /// A literal by its bytes: up to the NUL, or the record; at most 256.

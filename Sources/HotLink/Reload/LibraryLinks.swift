@@ -51,7 +51,7 @@ extension Program {
   func table(_ table: SymbolTable, with links: [LibraryLink], without removed: [Unit])
     throws(LinkError) -> SymbolTable
   {
-    guard !links.isEmpty || units.contains(where: { $0.library != nil }) else { return table }
+    guard !links.isEmpty || hasHadLibraries else { return table }
     let draft = SymbolTable.Draft(from: table)
     let gone = links.map(\.unit) + removed
     for unit in gone {
@@ -82,6 +82,7 @@ extension Program {
   func followers(of table: SymbolTable, _ links: [LibraryLink], _ removed: [Unit]) throws
     -> [LibraryLink]
   {
+    guard !links.isEmpty || hasHadLibraries else { return [] }
     let changed = links.map(\.unit) + removed
     var found: [LibraryLink] = []
     for unit in units {
@@ -179,6 +180,7 @@ extension Program {
   private func inheritedSlots(_ links: [LibraryLink], _ prepared: PreparedReload)
     -> [SlotTable.Change]
   {
+    guard hasHadLibraries else { return [] }
     var changes: [SlotTable.Change] = []
     for unit in units where !links.contains(where: { $0.unit === unit }) {
       guard let version = unit.library else { continue }

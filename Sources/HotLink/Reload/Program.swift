@@ -22,6 +22,7 @@ final class Program: @unchecked Sendable {
   /// Units of which it has been told that the layout guard is blind.
   var knownBlind: Set<UInt32> = []
   let retirement = Retirement()
+  private var heldGroups = HeldGroups()
   let debugger: DebuggerView
   let profiler: ProfilerView?
   private var fixedConstantBytes: UInt64 = 0
@@ -129,10 +130,11 @@ final class Program: @unchecked Sendable {
         linkInputs.append(input)
       }
       let registers = zip(linkInputs, plans).contains { input, _ in
-        input.object.isSwift && input.object.sections.indices.contains {
-          SwiftRuntime.isRecordList(input.object.name(ofSection: $0))
-            && input.placements[$0] == nil
-        }
+        input.object.isSwift
+          && input.object.sections.indices.contains {
+            SwiftRuntime.isRecordList(input.object.name(ofSection: $0))
+              && input.placements[$0] == nil
+          }
       }
       if registers {
         linkInputs.append(
@@ -270,10 +272,12 @@ final class Program: @unchecked Sendable {
       if let version = member.unit.version { supersede(member.unit, version) }
       member.version.generation = generation.number
       member.unit.version = member.version
+      heldGroups.hold(member.version.group)
     }
   }
 
   private func supersede(_ unit: Unit, _ version: UnitVersion) {
+    heldGroups.drop(version.group)
     retirement.add(
       Retirement.Entry(
         unit: unit.name, group: version.group, text: version.linked.textRange,
@@ -305,12 +309,7 @@ final class Program: @unchecked Sendable {
     var pins = retirement.collect(stubs: space.arena.stubs)
     // What is not tied to code that can go: literals and constants, for ever.
     let held = space.arena.used(.constants)
-    var recyclable = pins.reduce(UInt64(0)) { $0 + $1.tiedBytes }
-    for unit in units {
-      if let group = unit.version?.group, !group.isPermanent {
-        recyclable += group.tied?.range.size ?? 0
-      }
-    }
+    let recyclable = pins.reduce(heldGroups.tiedBytes) { $0 + $1.tiedBytes }
     if held > fixedConstantBytes + recyclable {
       pins.append(
         Pin(unit: "", bytes: held - fixedConstantBytes - recyclable, reason: .constants))
