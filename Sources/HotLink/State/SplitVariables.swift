@@ -47,7 +47,7 @@ struct VariableParts {
 
 extension StatePlan {
   /// Finds new variables that are parts of an old one, and a new one that old parts make up.
-  mutating func joinParts(_ old: UnitVersion) {
+  func joinParts(_ old: UnitVersion) {
     let fresh = newVariables.filter { $0 < object.firstGlobal }
     guard !fresh.isEmpty, !removed.isEmpty else { return }
     let gone = Set(removed)
@@ -101,7 +101,7 @@ extension StatePlan {
     removed.removeAll { joined.contains($0) }
   }
 
-  private mutating func move(_ symbol: Int, from sources: [StateMove.Source], oldSize: UInt64) {
+  private func move(_ symbol: Int, from sources: [StateMove.Source], oldSize: UInt64) {
     guard case .section(let section) = object.place(ofSymbol: symbol) else { return }
     carriedNew.insert(symbol)
     moves.append(

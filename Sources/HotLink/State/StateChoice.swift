@@ -18,14 +18,14 @@ extension StatePlan {
   }
 
   /// A variable that is initialised anew is as good as new to the initialisers of its unit.
-  mutating func end(_ variable: Variable, _ symbol: Int) {
+  func end(_ variable: Variable, _ symbol: Int) {
     newVariables.insert(symbol)
     carriedNew.insert(symbol)
     ended.append(AddressRange(start: Address(variable.address), size: variable.size))
   }
 
   /// Whether a variable that outgrew its place may have another.
-  mutating func leave(
+  func leave(
     _ section: Int, _ atom: Atom, _ symbol: Int, _ variable: Variable
   ) -> Bool {
     let policy = policies[name(symbol)]

@@ -7,8 +7,9 @@
 internal import CLoaderSupport
 internal import LoaderEngine
 
-/// Placements and carries for one changed unit.
-struct StatePlan {
+/// Placements and carries for one changed unit. Handed on from step to step: a class, because copies of so many fields
+/// are felt at thousands of units (J4.set).
+final class StatePlan {
   private(set) var placements: [Int: SectionPlacement] = [:]
   private(set) var carries: [Carry] = []
   private(set) var rooms: [Int: UInt64] = [:]
@@ -76,7 +77,7 @@ struct StatePlan {
 
   // MARK: one section
 
-  private mutating func plan(_ section: Int, isUnkept: Bool) throws {
+  private func plan(_ section: Int, isUnkept: Bool) throws {
     let role = roles[section]
     let map = DataMap(object, section: section, symbols: symbols[section])
     let name = object.name(ofSection: section)
@@ -116,19 +117,19 @@ struct StatePlan {
     return elsewhere(object.name(ofSymbol: symbol))
   }
 
-  private mutating func markNew(_ section: Int, _ map: DataMap) {
+  private func markNew(_ section: Int, _ map: DataMap) {
     guard roles[section].isState || roles[section].isThreadLocal else { return }
     for atom in map.atoms { if let symbol = atom.symbol { newVariables.insert(symbol) } }
   }
 
-  private mutating func markMoved(_ map: DataMap, _ found: [Variable?]) {
+  private func markMoved(_ map: DataMap, _ found: [Variable?]) {
     for (atom, variable) in zip(map.atoms, found) where variable != nil {
       if let symbol = atom.symbol { movedConstants.append(object.name(ofSymbol: symbol).string) }
     }
   }
 
   /// A table between `__start_` and `__stop_`: all of it must stay in one stretch.
-  private mutating func planTable(_ section: Int, _ name: NameView) throws {
+  private func planTable(_ section: Int, _ name: NameView) throws {
     guard let old else { return }
     let before = old.object.sections.indices.filter {
       old.linked.roles[$0] == .encapsulated && old.object.name(ofSection: $0) == name
@@ -153,7 +154,7 @@ struct StatePlan {
         oldImage: old.images[twin].map { UnsafeRawPointer($0) }))
   }
 
-  private mutating func planThreadLocal(_ section: Int, _ map: DataMap, _ found: [Variable?]) throws
+  private func planThreadLocal(_ section: Int, _ map: DataMap, _ found: [Variable?]) throws
   {
     let named = zip(map.atoms, found).filter { $0.0.symbol != nil }
     if named.allSatisfy({ $0.1 == nil }) { return markNew(section, map) }
@@ -171,7 +172,7 @@ struct StatePlan {
   // MARK: whole
 
   /// Literals and names that no symbol marks: the same bytes stay where they are.
-  private mutating func keepIdentical(_ section: Int, _ map: DataMap) -> Bool {
+  private func keepIdentical(_ section: Int, _ map: DataMap) -> Bool {
     guard let old, !roles[section].isState, !object.sections[section].isWritable,
       !map.atoms.contains(where: { $0.symbol != nil }),
       let bytes = object.contents(ofSection: section),
@@ -190,7 +191,7 @@ struct StatePlan {
     return false
   }
 
-  private mutating func keepWhole(_ section: Int, _ map: DataMap, _ found: [Variable?]) throws
+  private func keepWhole(_ section: Int, _ map: DataMap, _ found: [Variable?]) throws
     -> Bool
   {
     var base: UInt64?
@@ -250,7 +251,7 @@ struct StatePlan {
 
   // MARK: pieces
 
-  private mutating func keepPieces(_ section: Int, _ map: DataMap, _ found: [Variable?]) throws {
+  private func keepPieces(_ section: Int, _ map: DataMap, _ found: [Variable?]) throws {
     try refuseMovedRecords(section, map, found)
     let role = roles[section]
     let kind: Arena.Kind =
@@ -312,7 +313,7 @@ struct StatePlan {
 
   // MARK: carries
 
-  private mutating func carry(
+  private func carry(
     _ section: Int, _ atom: Atom, _ symbol: Int, _ variable: Variable?, at address: UInt64,
     _ image: UnsafeMutableRawPointer?
   ) throws {
@@ -357,7 +358,7 @@ struct StatePlan {
 
   func name(_ symbol: Int) -> String { object.name(ofSymbol: symbol).string }
 
-  private mutating func noteRemoved(_ old: UnitVersion) {
+  private func noteRemoved(_ old: UnitVersion) {
     var present: Set<String> = []
     for index in 1..<max(object.symbols.count, 1) {
       if object.place(ofSymbol: index) != .undefined {
