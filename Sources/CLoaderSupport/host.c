@@ -4,11 +4,13 @@
 #include <dlfcn.h>
 #include <link.h>
 
-int hl_symbol_type(const void *address) {
+int hl_symbol_type(const void *address, uint64_t *size) {
   Dl_info info;
   ElfW(Sym) *symbol = NULL;
+  *size = 0;
   if (!dladdr1(address, &info, (void **)&symbol, RTLD_DL_SYMENT)) return -1;
   if (!symbol || info.dli_saddr != address) return -1;
+  *size = symbol->st_size;
   return ELF64_ST_TYPE(symbol->st_info);
 }
 

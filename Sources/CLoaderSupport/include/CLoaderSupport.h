@@ -234,8 +234,8 @@ _Noreturn void hl_enter_program(const void *entry, int argc, char **argv, char *
 int hl_call_stack(const void **addresses, int capacity);
 
 // ---- the process's own loader ----
-// STT_ type of the symbol that begins at an address, or -1 when the loader knows none.
-int hl_symbol_type(const void *address);
+// STT_ type of the symbol that begins at an address, or -1 when the loader knows none; its size in bytes.
+int hl_symbol_type(const void *address, uint64_t *size);
 // One version of a symbol of the process (glibc: dlvsym), or NULL.
 const void *hl_versioned_symbol(const char *name, const char *version);
 // Path of the library an address lies in, or NULL.

@@ -83,10 +83,15 @@ struct ChangeSet {
     var candidates: [SymbolID: [UInt32]] = [:]
     for (unit, object) in linked {
       for group in object.groups where group.isComdat {
-        candidates[space.names.intern(object.signature(of: group)), default: []].append(unit.id)
+        let id = space.names.intern(object.signature(of: group))
+        if known[id] == nil, owners[id] != nil || space.hostSupplies(group, of: object) {
+          owners[id] = LinkOptions.hostUnit
+        } else {
+          candidates[id, default: []].append(unit.id)
+        }
       }
     }
-    for (id, units) in candidates {
+    for (id, units) in candidates where owners[id] == nil {
       if let owner = known[id], !ids.contains(owner) || units.contains(owner) {
         owners[id] = owner
       } else {

@@ -154,8 +154,7 @@ final class StatePlan {
         oldImage: old.images[twin].map { UnsafeRawPointer($0) }))
   }
 
-  private func planThreadLocal(_ section: Int, _ map: DataMap, _ found: [Variable?]) throws
-  {
+  private func planThreadLocal(_ section: Int, _ map: DataMap, _ found: [Variable?]) throws {
     let named = zip(map.atoms, found).filter { $0.0.symbol != nil }
     if named.allSatisfy({ $0.1 == nil }) { return markNew(section, map) }
     let bases = Set(named.map { atom, variable in variable.map { $0.address &- atom.offset } })

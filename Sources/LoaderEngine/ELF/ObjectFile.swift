@@ -350,6 +350,7 @@ extension Elf64_Sym {
   /// STV_INTERNAL or STV_HIDDEN.
   package var isHidden: Bool { visibility == 1 || visibility == 2 }
   package var isWeakBinding: Bool { binding == UInt8(STB_WEAK) }
+  package var isUniqueBinding: Bool { binding == UInt8(STB_GNU_UNIQUE) }
   package var isThreadLocal: Bool { type == UInt8(STT_TLS) }
   /// Its value is its address: neither thread-local nor an IFUNC.
   @inline(__always)

@@ -9,6 +9,8 @@ package final class HostProcess: @unchecked Sendable {
   package struct Found: Sendable {
     package var address: Address
     package var isFunction: Bool
+    /// Bytes; 0 where the loader does not say.
+    package var size: UInt64 = 0
   }
 
   // By symbol number: nil not asked yet.
@@ -90,10 +92,11 @@ package final class HostProcess: @unchecked Sendable {
       return hl_static_libc_function(text).map { Found(address: Address($0), isFunction: true) }
     }
     // Unknown to the loader: an IFUNC's choice, or a function of the C library's own making.
-    let type = hl_symbol_type(found)
+    var size: UInt64 = 0
+    let type = hl_symbol_type(found, &size)
     if type == STT_TLS { return nil }  // the calling thread's copy is no definition
     let isFunction = type < 0 || type == STT_FUNC || type == STT_GNU_IFUNC
-    return Found(address: Address(UnsafeRawPointer(found)), isFunction: isFunction)
+    return Found(address: Address(UnsafeRawPointer(found)), isFunction: isFunction, size: size)
   }
 
   /// The process's object named `libNAME.so`, opened if it is not there yet (`-l` of a linker).

@@ -67,7 +67,9 @@ extension LinkedSet {
       let isPrivate = !hidden.isEmpty && group.members.contains(where: hidden.contains)
       let owner =
         isPrivate
-        ? privateOwners[signature] : options.comdatOwner(signature) ?? comdatOwners[signature]
+        ? privateOwners[signature]
+        : options.comdatOwner(signature) ?? comdatOwners[signature]
+          ?? (space.hostSupplies(group, of: linked.object) ? LinkOptions.hostUnit : nil)
       if let owner, owner != linked.unit {
         for member in group.members {
           linked.roles[member] = .ignored

@@ -1,0 +1,51 @@
+// Work that is shared among threads: each part once, all done on return. What is linked with it: `SideBySideTests`.
+import Glibc
+import LoaderEngine
+import Synchronization
+import Testing
+
+@Suite("Work in parts")
+struct WorkersTests {
+  @Test(
+    "Each part is done once, and all are done on return",
+    arguments: [(0, 1), (1, 1), (1, 16), (16, 16), (17, 16), (1000, 1), (1000, 7), (10_000, 16)])
+  func once(_ count: Int, _ chunk: Int) {
+    let done = Mutex([Int](repeating: 0, count: count))
+    Workers.share(count, by: chunk) { part in
+      done.withLock { for index in part { $0[index] += 1 } }
+    }
+    #expect(done.withLock { $0.allSatisfy { $0 == 1 } })
+  }
+
+  @Test("No more than one range, no other thread")
+  func alone() {
+    let own = pthread_self()
+    for count in [0, 1, 16] {
+      Workers.share(count, by: 16) { _ in #expect(pthread_equal(pthread_self(), own) != 0) }
+    }
+  }
+
+  @Test("Signals of the process go to its own threads")
+  func signals() {
+    let own = pthread_self()
+    let blocked = Mutex((seen: 0, free: 0))
+    Workers.share(64, by: 1) { _ in
+      guard pthread_equal(pthread_self(), own) == 0 else { return usleep(100).ignored }
+      var mask = sigset_t()
+      pthread_sigmask(SIG_BLOCK, nil, &mask)
+      let isBlocked = sigismember(&mask, SIGUSR1) == 1 && sigismember(&mask, SIGINT) == 1
+      blocked.withLock {
+        $0.seen += 1
+        if !isBlocked { $0.free += 1 }
+      }
+    }
+    #expect(blocked.withLock { $0.free } == 0)
+    var mask = sigset_t()
+    pthread_sigmask(SIG_BLOCK, nil, &mask)
+    #expect(sigismember(&mask, SIGUSR1) == 0)
+  }
+}
+
+extension Int32 {
+  fileprivate var ignored: Void { () }
+}
