@@ -10,17 +10,13 @@ internal import Glibc
 extension LinkedSet {
   func fixUp() throws(LinkError) {
     let rest = fixUpPlainly()
-    let unwindTables = rest.contains { $0.touchesUnwind } ? nil : UnwindProof(self)
-    // What is left changes no unwind table: those are proven meanwhile.
+    let proof = UnwindProof(self)
+    // What is left changes no unwind table, nearly always: those are proven meanwhile.
+    let isBeside =
+      objects.count > LinkedSet.groupingLimit && !rest.contains(where: \.touchesUnwind)
     var failure: LinkError?
-    Workers.share(2, by: objects.count > LinkedSet.groupingLimit ? 1 : 2) { part in
-      for step in part {
-        if step == 0 {
-          do throws(LinkError) { try fixUp(rest) } catch { failure = error }
-        } else {
-          unwindTables?.run()
-        }
-      }
+    Workers.beside(isBeside ? { proof.run() } : nil) {
+      do throws(LinkError) { try fixUp(rest) } catch { failure = error }
     }
     if let failure { throw failure }
     try refuseConflicts()
@@ -31,8 +27,7 @@ extension LinkedSet {
       }
       undefined = symbols
     }
-    let proof = unwindTables ?? UnwindProof(self)
-    if unwindTables == nil { proof.run() }
+    if !isBeside { proof.run() }
     if let defect = proof.defect { throw defect }
   }
 
