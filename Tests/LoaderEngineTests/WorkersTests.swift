@@ -30,7 +30,8 @@ struct WorkersTests {
     let own = pthread_self()
     for _ in 0..<200 {
       let order = Mutex<[Int]>([])
-      Workers.beside({ order.withLock { $0.append(1) } }) {
+      let other = { order.withLock { $0.append(1) } }
+      Workers.beside(other) {
         #expect(pthread_equal(pthread_self(), own) != 0)
         order.withLock { $0.append(2) }
       }
