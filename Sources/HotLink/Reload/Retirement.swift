@@ -73,7 +73,9 @@ final class Retirement {
       } else if scan.hits[index] {
         reason = .onStack
       } else if entry.group.isPermanent {
-        continue  // its space is not recycled anyway
+        // Its space is not recycled anyway; a thread that did not answer may still be inside, and is told then.
+        if silent != 0 { kept.append(entry) }
+        continue
       } else if usesFibres {
         reason = .fibres
       } else if !isOwnKnown || silent != 0 {
