@@ -9,81 +9,83 @@ struct DebugUnitHeader {
   var offsetSize: Int
   var addressSize: Int
   var firstEntry = 0
-  /// Index of its abbreviations.
-  var table = 0
+  /// Its abbreviations in the list of all, by code from 1 on.
+  var abbreviations = Span32()
   var stringBase = 8
   var addressBase = 8
   var language: UInt16 = 0
-  /// Of a type unit: by what it is referred to, and where its type is.
-  var signature: UInt64?
+  /// Of a type unit: where its type is.
   var typeOffset = 0
 }
 
-/// An attribute as an abbreviation lists it.
-struct DebugAttribute {
+/// What to do with an attribute of an entry, or with several that say nothing about types.
+struct DebugStep {
+  /// DW_AT_…; 0 for what is passed over.
   var name: UInt16
   var form: UInt16
+  /// Bytes; -1 when they vary.
+  var width: Int32
+  /// Whether it counts for the fingerprint.
+  var counts: Bool
+  /// Of DW_FORM_implicit_const.
   var implicit: Int64
 }
 
 /// The shape of an entry.
 struct DebugAbbreviation {
   enum Interest: UInt8 { case none, scope, record, variable, declaration, function, base }
-  var tag: UInt16
-  var hasChildren: Bool
-  var interest: Interest
-  var first: Int32
-  var count: Int32
+  var tag: UInt16 = 0
+  var hasChildren = false
+  var interest = Interest.none
   /// Of all attributes together; -1 when they vary.
-  var size: Int32
-  /// What of a fixed-size entry counts for types, in the list of `DebugEntries`.
+  var size: Int32 = 0
+  var steps = Span32()
+  /// What of a fixed-size entry counts for types, in the list of `DebugUnits`.
   var kept = Span32()
 }
 
 /// An attribute's value, not yet looked up.
 struct DebugValue {
-  var form: UInt16 = 0
+  /// Of a block, an expression or a text in place: where its bytes are in `info`.
   var number: UInt64 = 0
-  /// Bytes of a block or expression, in `info`.
-  var at = 0
-  var count = 0
+  /// Bytes of a block or expression.
+  var count: UInt32 = 0
+  var form: UInt16 = 0
   var isPresent: Bool { form != 0 }
 }
 
 /// What is read of an entry.
 struct DebugEntry {
   var offset = 0
-  var unit = 0
-  var tag: UInt16 = 0
-  var hasChildren = false
   /// Behind its attributes.
   var next = 0
-  var name = DebugValue()
-  var linkageName = DebugValue()
   /// Offsets of other entries; -1: none.
   var type = -1
   var origin = -1
   var sibling = -1
-  var hasSpecification = false
+  var unit: Int32 = 0
+  var tag: UInt16 = 0
+  var encoding: UInt8 = 0
+  var hasChildren = false
   var byteSize: Int64 = -1
   var bitSize: Int64 = -1
   var dataBitOffset: Int64 = -1
   var bitOffset = Int64.min
-  var encoding: UInt8 = 0
-  var memberLocation = DebugValue()
+  var name = DebugValue()
+  var linkageName = DebugValue()
+  /// Of a variable, a member, or a function's code.
   var location = DebugValue()
+  /// Of an enumerator; of a virtual function its slot.
   var constant = DebugValue()
   var upperBound = DebugValue()
   var elementCount = DebugValue()
-  var slot = DebugValue()
-  var discriminant = DebugValue()
+  var hasSpecification = false
   var isDeclaration = false
   var isExternal = false
   var isArtificial = false
   var isVirtual = false
   /// A class with a copy constructor or destructor of its own.
   var isPassedByReference = false
-  var lowPC = DebugValue()
 }
 
 /// What an abbreviation's attributes say about its entries.

@@ -37,10 +37,17 @@ struct DebugFingerprint: Equatable {
       mix(cursor.base.loadUnaligned(fromByteOffset: at, as: UInt64.self))
       at &+= 8
     }
-    var tail: UInt64 = 1
-    while at < end {
-      tail = tail << 8 | UInt64(cursor.base.load(fromByteOffset: at, as: UInt8.self))
-      at &+= 1
+    let count = end &- at
+    var tail = UInt64(truncatingIfNeeded: count) << 56
+    if count >= 4 {
+      let low = cursor.base.loadUnaligned(fromByteOffset: at, as: UInt32.self)
+      let high = cursor.base.loadUnaligned(fromByteOffset: end &- 4, as: UInt32.self)
+      tail ^= UInt64(low) | UInt64(high) << 24
+    } else if count > 0 {
+      let first = cursor.base.load(fromByteOffset: at, as: UInt8.self)
+      let middle = cursor.base.load(fromByteOffset: at &+ count / 2, as: UInt8.self)
+      let last = cursor.base.load(fromByteOffset: end &- 1, as: UInt8.self)
+      tail ^= UInt64(first) | UInt64(middle) << 8 | UInt64(last) << 16
     }
     mix(tail)
   }

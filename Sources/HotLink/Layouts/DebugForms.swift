@@ -58,22 +58,41 @@ enum DebugForm {
   }
 
   static func skip(_ form: UInt16, _ cursor: inout DebugCursor, _ unit: DebugUnitHeader) {
+    if form == 0x08 { return cursor.skipText() }
     let size = size(form, unit)
     if size >= 0 { cursor.skip(size) } else { _ = read(form, 0, &cursor, unit) }
   }
 
+  @inline(__always)
   static func read(
     _ form: UInt16, _ implicit: Int64, _ cursor: inout DebugCursor, _ unit: DebugUnitHeader
   ) -> DebugValue {
-    var value = DebugValue(form: form, at: cursor.at)
-    func block(_ count: UInt64, _ cursor: inout DebugCursor) {
-      value.at = cursor.at
-      value.count = Int(clamping: count)
-      cursor.skip(value.count)
-    }
+    var value = DebugValue(form: form)
     switch form {
+    case 0x0E, 0x1F, 0x17:  // strp, line_strp, sec_offset: the most frequent first
+      value.number = unit.offsetSize == 4 ? cursor.take(UInt32.self) : cursor.take(UInt64.self)
+    case 0x13, 0x06: value.number = cursor.take(UInt32.self)
+    case 0x0B, 0x0C: value.number = cursor.take(UInt8.self)
     case 0x19: value.number = 1
     case 0x21: value.number = UInt64(bitPattern: implicit)
+    case 0x08:
+      value.number = UInt64(bitPattern: Int64(cursor.at))
+      cursor.skipText()
+    default: readRare(&value, &cursor, unit)
+    }
+    return value
+  }
+
+  @inline(never)
+  private static func readRare(
+    _ value: inout DebugValue, _ cursor: inout DebugCursor, _ unit: DebugUnitHeader
+  ) {
+    func block(_ count: UInt64, _ value: inout DebugValue, _ cursor: inout DebugCursor) {
+      value.number = UInt64(bitPattern: Int64(cursor.at))
+      value.count = UInt32(clamping: count)
+      cursor.skip(Int(clamping: count))
+    }
+    switch value.form {
     case 0x27, 0x2B:
       let low = cursor.take(UInt16.self)
       value.number = low | cursor.take(UInt8.self) << 16
@@ -82,21 +101,21 @@ enum DebugForm {
       cursor.skip(8)
     case 0x0D: value.number = UInt64(bitPattern: cursor.signed())
     case 0x0F, 0x15, 0x1A, 0x1B, 0x22, 0x23, 0x1F01, 0x1F02: value.number = cursor.unsigned()
-    case 0x08:
-      while cursor.at < cursor.end, cursor.take(UInt8.self) != 0 {}
-    case 0x03: block(cursor.take(UInt16.self), &cursor)
-    case 0x04: block(cursor.take(UInt32.self), &cursor)
-    case 0x0A: block(cursor.take(UInt8.self), &cursor)
-    case 0x09, 0x18: block(cursor.unsigned(), &cursor)
-    case 0x16:
+    case 0x03: block(cursor.take(UInt16.self), &value, &cursor)
+    case 0x04: block(cursor.take(UInt32.self), &value, &cursor)
+    case 0x0A: block(cursor.take(UInt8.self), &value, &cursor)
+    case 0x09, 0x18: block(cursor.unsigned(), &value, &cursor)
+    case 0x16:  // indirect
       let actual = UInt16(truncatingIfNeeded: cursor.unsigned())
-      guard actual == 0x16 else { return read(actual, implicit, &cursor, unit) }
-      _ = cursor.fail()
+      guard actual != 0x16, actual != implicitConst else {
+        _ = cursor.fail()
+        return
+      }
+      value = read(actual, 0, &cursor, unit)
     default:
-      let size = size(form, unit)
+      let size = size(value.form, unit)
       if size > 0 { value.number = cursor.word(size) } else { _ = cursor.fail() }
     }
-    return value
   }
 
   /// - Returns: false for operations on registers and frames, and for those not known.

@@ -1,0 +1,185 @@
+// The units of debug data and the shapes of their entries: what has to be known before entries can be read
+// (DWARF 5, sections 7.5.1 and 7.5.3).
+
+/// Headers of units, and abbreviations.
+struct DebugUnits {
+  private(set) var headers: [DebugUnitHeader] = []
+  private(set) var abbreviations: [DebugAbbreviation] = []
+  private(set) var steps: [DebugStep] = []
+  /// Parts of fixed-size entries: offset behind the code, and bytes.
+  private(set) var keptParts: [(offset: Int, count: Int)] = []
+  /// Units of types by their signatures.
+  private(set) var typeUnits: [UInt64: Int] = [:]
+  /// The debug data is in another file (`-gsplit-dwarf`).
+  private(set) var isSplit = false
+  /// Something could not be read, at this offset.
+  private(set) var damage: Int?
+  private var tables: [UInt64: Span32] = [:]
+
+  init(_ data: DebugData) {
+    readHeaders(data)
+    for index in headers.indices { readFirstEntry(index, data) }
+  }
+
+  private mutating func readHeaders(_ data: DebugData) {
+    var at = 0
+    while at < data.info.count {
+      var cursor = DebugCursor(data.info, at: at)
+      var length = cursor.take(UInt32.self)
+      var offsetSize = 4
+      if length == 0xFFFF_FFFF {
+        offsetSize = 8
+        length = cursor.take(UInt64.self)
+      }
+      let body = cursor.at
+      guard !cursor.failed, length > 0, length <= UInt64(data.info.count - body) else {
+        if length != 0 { damage = damage ?? at }
+        return
+      }
+      let end = body + Int(length)
+      let version = UInt16(truncatingIfNeeded: cursor.take(UInt16.self))
+      var unit = DebugUnitHeader(
+        start: at, end: end, version: version, offsetSize: offsetSize, addressSize: 8)
+      var kind: UInt64 = at >= data.typesStart ? 2 : 1
+      let table: UInt64
+      if version >= 5 {
+        kind = cursor.take(UInt8.self)
+        unit.addressSize = Int(cursor.take(UInt8.self))
+        table = cursor.word(offsetSize)
+      } else {
+        table = cursor.word(offsetSize)
+        unit.addressSize = Int(cursor.take(UInt8.self))
+      }
+      var signature: UInt64?
+      if kind == 2 || kind == 6 {  // DW_UT_type, DW_UT_split_type
+        signature = cursor.take(UInt64.self)
+        unit.typeOffset = at &+ Int(clamping: cursor.word(offsetSize))
+      } else if kind == 4 || kind == 5 {  // DW_UT_skeleton, DW_UT_split_compile
+        isSplit = true
+        cursor.skip(8)
+      }
+      unit.firstEntry = cursor.at
+      if (2...5).contains(version), !cursor.failed, unit.addressSize == 8,
+        let span = readTable(table, unit, data)
+      {
+        unit.abbreviations = span
+        if let signature { typeUnits[signature] = headers.count }
+        headers.append(unit)
+      } else {
+        damage = damage ?? at
+      }
+      at = end
+    }
+  }
+
+  private mutating func readTable(_ offset: UInt64, _ unit: DebugUnitHeader, _ data: DebugData)
+    -> Span32?
+  {
+    let key = offset << 8 | UInt64(unit.version) << 4 | UInt64(unit.offsetSize)
+    if let known = tables[key] { return known }
+    guard offset < UInt64(data.abbreviations.count) else { return nil }
+    var cursor = DebugCursor(data.abbreviations, at: Int(offset))
+    let start = abbreviations.count
+    while true {
+      let code = cursor.unsigned()
+      guard !cursor.failed else { return nil }
+      if code == 0 { break }
+      // Compilers number them from 1; a gap of any size would be the file's claim on our memory.
+      let count = abbreviations.count - start
+      guard code <= UInt64(count) + 64, let abbreviation = readAbbreviation(&cursor, unit) else {
+        return nil
+      }
+      while UInt64(abbreviations.count - start) < code { abbreviations.append(DebugAbbreviation()) }
+      abbreviations[start + Int(code) - 1] = abbreviation
+    }
+    let span = Span32(
+      first: Int32(truncatingIfNeeded: start),
+      count: Int32(truncatingIfNeeded: abbreviations.count - start))
+    tables[key] = span
+    return span
+  }
+
+  private mutating func readAbbreviation(_ cursor: inout DebugCursor, _ unit: DebugUnitHeader)
+    -> DebugAbbreviation?
+  {
+    var abbreviation = DebugAbbreviation()
+    abbreviation.tag = UInt16(truncatingIfNeeded: cursor.unsigned())
+    abbreviation.hasChildren = cursor.take(UInt8.self) != 0
+    let (first, firstKept) = (steps.count, keptParts.count)
+    var size = 0
+    var facts = AttributeFacts()
+    while true {
+      let name = UInt16(truncatingIfNeeded: cursor.unsigned())
+      let form = UInt16(truncatingIfNeeded: cursor.unsigned())
+      guard !cursor.failed else { return nil }
+      if name == 0 && form == 0 { break }
+      let implicit = form == DebugForm.implicitConst ? cursor.signed() : 0
+      facts.note(name, form)
+      let width = DebugForm.size(form, unit)
+      let counts = DebugFingerprint.counts(name)
+      if size >= 0, width > 0, counts { keep(size, width, after: firstKept) }
+      size = size < 0 || width < 0 ? -1 : size + width
+      note(
+        DebugStep(
+          name: DebugEntries.reads(name) ? name : 0, form: form, width: Int32(width),
+          counts: counts, implicit: implicit), after: first)
+    }
+    abbreviation.interest = facts.interest(abbreviation.tag, abbreviation.hasChildren)
+    abbreviation.size = Int32(truncatingIfNeeded: size)
+    abbreviation.steps = Span32(
+      first: Int32(truncatingIfNeeded: first),
+      count: Int32(truncatingIfNeeded: steps.count - first))
+    abbreviation.kept = Span32(
+      first: Int32(truncatingIfNeeded: firstKept),
+      count: Int32(truncatingIfNeeded: keptParts.count - firstKept))
+    return abbreviation
+  }
+
+  private mutating func keep(_ offset: Int, _ count: Int, after first: Int) {
+    if keptParts.count > first, let last = keptParts.last, last.offset + last.count == offset {
+      keptParts[keptParts.count - 1].count += count
+    } else {
+      keptParts.append((offset, count))
+    }
+  }
+
+  /// Adds a step; those that are passed over are one.
+  private mutating func note(_ step: DebugStep, after first: Int) {
+    if step.name == 0, step.width >= 0, steps.count > first, let last = steps.last, last.name == 0,
+      last.width >= 0, last.counts == step.counts, last.width < 1 << 20
+    {
+      steps[steps.count - 1].width += step.width
+    } else {
+      steps.append(step)
+    }
+  }
+
+  /// What the unit's own entry says about all others.
+  private mutating func readFirstEntry(_ index: Int, _ data: DebugData) {
+    let unit = headers[index]
+    var cursor = DebugCursor(data.info, at: unit.firstEntry, end: unit.end)
+    guard let abbreviation = abbreviation(&cursor, unit) else { return }
+    for step in steps[abbreviation.steps.range] {
+      guard step.name != 0 || step.width < 0 else {
+        cursor.skip(Int(step.width))
+        continue
+      }
+      let value = DebugForm.read(step.form, step.implicit, &cursor, unit)
+      switch step.name {
+      case 0x72: headers[index].stringBase = Int(clamping: value.number)
+      case 0x73, 0x2133: headers[index].addressBase = Int(clamping: value.number)
+      case 0x13: headers[index].language = UInt16(truncatingIfNeeded: value.number)
+      case 0x76, 0x2130: isSplit = true  // DW_AT_dwo_name, DW_AT_GNU_dwo_name
+      default: break
+      }
+    }
+  }
+
+  /// The shape of the entry that begins at a cursor, which is moved behind its code; nil: there is none.
+  @inline(__always)
+  func abbreviation(_ cursor: inout DebugCursor, _ unit: DebugUnitHeader) -> DebugAbbreviation? {
+    let code = cursor.unsigned()
+    guard code &- 1 < UInt64(UInt32(bitPattern: unit.abbreviations.count)) else { return nil }
+    return abbreviations[Int(unit.abbreviations.first) &+ Int(code) &- 1]
+  }
+}
