@@ -81,7 +81,7 @@ final class DebugEntries {
       }
       let value = DebugForm.read(step.form, step.implicit, &cursor, unit)
       switch step.name {
-      case 0x01: entry.sibling = reference(value, unit)
+      case 0x01: entry.sibling = units.reference(value, unit)
       case 0x02, 0x11, 0x38: entry.location = value
       case 0x03: entry.name = value
       case 0x0B: entry.byteSize = Int64(bitPattern: value.number)
@@ -89,7 +89,7 @@ final class DebugEntries {
       case 0x0D: entry.bitSize = Int64(bitPattern: value.number)
       case 0x1C, 0x4D: entry.constant = value
       case 0x2F: entry.upperBound = value
-      case 0x31: entry.origin = reference(value, unit)
+      case 0x31: entry.origin = units.reference(value, unit)
       case 0x34: entry.isArtificial = value.number != 0
       case 0x36: entry.isPassedByReference = value.number == 4  // DW_CC_pass_by_reference
       case 0x37: entry.elementCount = value
@@ -97,13 +97,13 @@ final class DebugEntries {
       case 0x3E: entry.encoding = UInt8(truncatingIfNeeded: value.number)
       case 0x3F: entry.isExternal = value.number != 0
       case 0x47:
-        entry.origin = reference(value, unit)
+        entry.origin = units.reference(value, unit)
         entry.hasSpecification = true
-      case 0x49: entry.type = reference(value, unit)
+      case 0x49: entry.type = units.reference(value, unit)
       case 0x4C: entry.isVirtual = value.number != 0
       case 0x69:
         // DW_AT_signature: the definition is in a type unit.
-        if entry.type < 0 { entry.type = reference(value, unit) }
+        if entry.type < 0 { entry.type = units.reference(value, unit) }
       case 0x6B: entry.dataBitOffset = Int64(bitPattern: value.number)
       case 0x6E, 0x2007: entry.linkageName = value
       default: break
@@ -111,16 +111,6 @@ final class DebugEntries {
     }
     entry.next = cursor.at
     return !cursor.failed
-  }
-
-  private func reference(_ value: DebugValue, _ unit: DebugUnitHeader) -> Int {
-    switch value.form {
-    case 0x11...0x15: return unit.start &+ Int(clamping: value.number)  // DW_FORM_ref…
-    case 0x10: return Int(clamping: value.number)  // DW_FORM_ref_addr
-    case 0x20:  // DW_FORM_ref_sig8
-      return units.typeUnits[value.number].map { units.headers[$0].typeOffset } ?? -1
-    default: return -1
-    }
   }
 
   // MARK: children

@@ -25,10 +25,19 @@ struct DebugStep {
   var form: UInt16
   /// Bytes; -1 when they vary.
   var width: Int32
-  /// Whether it counts for the fingerprint.
-  var counts: Bool
+  /// What it says for the fingerprint.
+  var meaning: DebugFingerprint.Meaning
   /// Of DW_FORM_implicit_const.
   var implicit: Int64
+}
+
+/// A part of an entry whose attributes have fixed sizes that counts for the fingerprint.
+struct DebugPart {
+  /// Behind the entry's code, in bytes.
+  var offset: Int32
+  var width: Int32
+  var form: UInt16
+  var meaning: DebugFingerprint.Meaning
 }
 
 /// The shape of an entry.
@@ -41,7 +50,9 @@ struct DebugAbbreviation {
   var size: Int32 = 0
   var steps = Span32()
   /// What of a fixed-size entry counts for types, in the list of `DebugUnits`.
-  var kept = Span32()
+  var parts = Span32()
+  /// A number for what all its entries have in common; 0: they say nothing about types.
+  var print: UInt64 = 0
 }
 
 /// An attribute's value, not yet looked up.
@@ -99,7 +110,7 @@ struct AttributeFacts {
     switch name {
     case 0x02:  // DW_AT_location
       hasLocation = true
-      hasPlace = form == 0x18 || form == 0x0A || form == 0x03 || form == 0x04 || form == 0x09
+      hasPlace = DebugForm.isBlock(form)
     case 0x3C: isDeclaration = true
     case 0x11, 0x55: hasCode = true  // DW_AT_low_pc, DW_AT_ranges
     default: break

@@ -1,25 +1,31 @@
 // What values of debug data lead to: texts, addresses, places in memory, numbers (DWARF 5, sections 2.5 and 7.7).
 internal import LoaderEngine
 
+extension DebugData {
+  /// The text that a value of a unit names.
+  func text(_ value: DebugValue, _ header: DebugUnitHeader) -> NameView? {
+    switch value.form {
+    case 0x08: return text(inInfo: Int(clamping: value.number))
+    case 0x0E: return text(strings, value.number)
+    case 0x1F: return text(lineStrings, value.number)
+    case 0x1A, 0x25, 0x26, 0x27, 0x28, 0x1F02:
+      let (distance, overflow) = Int(clamping: value.number)
+        .multipliedReportingOverflow(by: header.offsetSize)
+      guard !overflow, distance < stringOffsets.count else { return nil }
+      // GNU's form of DWARF 4 has no header before the offsets.
+      let base = value.form == 0x1F02 ? 0 : header.stringBase
+      var cursor = DebugCursor(stringOffsets, at: base &+ distance)
+      let offset = cursor.word(header.offsetSize)
+      return cursor.failed ? nil : text(strings, offset)
+    default: return nil
+    }
+  }
+}
+
 extension DebugEntries {
   /// The text that a value names.
   func text(_ value: DebugValue, _ unit: Int32) -> NameView? {
-    switch value.form {
-    case 0x08: return data.text(inInfo: Int(clamping: value.number))
-    case 0x0E: return data.text(data.strings, value.number)
-    case 0x1F: return data.text(data.lineStrings, value.number)
-    case 0x1A, 0x25, 0x26, 0x27, 0x28, 0x1F02:
-      let header = units.headers[Int(unit)]
-      let (distance, overflow) = Int(clamping: value.number)
-        .multipliedReportingOverflow(by: header.offsetSize)
-      guard !overflow, distance < data.stringOffsets.count else { return nil }
-      // GNU's form of DWARF 4 has no header before the offsets.
-      let base = value.form == 0x1F02 ? 0 : header.stringBase
-      var cursor = DebugCursor(data.stringOffsets, at: base &+ distance)
-      let offset = cursor.word(header.offsetSize)
-      return cursor.failed ? nil : data.text(data.strings, offset)
-    default: return nil
-    }
+    data.text(value, units.headers[Int(unit)])
   }
 
   /// Where an attribute of class address leads.

@@ -135,6 +135,22 @@ enum DebugForm {
     return true
   }
 
+  /// DW_FORM_block…, exprloc.
+  static func isBlock(_ form: UInt16) -> Bool {
+    switch form {
+    case 0x03, 0x04, 0x09, 0x0A, 0x18: true
+    default: false
+    }
+  }
+
+  /// DW_FORM_ref….
+  static func isReference(_ form: UInt16) -> Bool {
+    switch form {
+    case 0x10...0x15, 0x1C, 0x20, 0x24, 0x1F20: true
+    default: false
+    }
+  }
+
   /// A constant as a number: of one byte to eight, signed where the form says so.
   static func isConstant(_ form: UInt16) -> Bool {
     switch form {

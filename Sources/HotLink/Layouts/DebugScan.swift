@@ -28,28 +28,41 @@ struct DebugScan {
   private(set) var fingerprint: DebugFingerprint
 
   init(_ data: DebugData, _ units: DebugUnits) {
-    fingerprint = DebugFingerprint(data)
+    fingerprint = DebugFingerprint(capacity: data.info.count)
     damage = units.damage
     for index in units.headers.indices { scan(index, data, units) }
+    fingerprint.finish(data.info.count)
+  }
+
+  /// Scopes that are open.
+  private struct Open {
+    /// Index of the scope; -1: it is none.
+    var scope: Int32
+    /// It counts for the fingerprint.
+    var counts: Bool
+    /// A function with code, or an inlined one.
+    var isCode: Bool
   }
 
   private mutating func scan(_ index: Int, _ data: DebugData, _ units: DebugUnits) {
     let unit = units.headers[index]
     var print = fingerprint
+    fingerprint = DebugFingerprint()
     defer { fingerprint = print }
     var cursor = DebugCursor(data.info, at: unit.firstEntry, end: unit.end)
-    // Scopes that are open; -1 for entries that are none.
-    var open: [Int32] = []
+    var open: [Open] = []
     var around: Int32 = -1
+    var depthInCode = 0
     while cursor.at < cursor.end {
       let offset = cursor.at
       let code = cursor.unsigned()
-      print.mix(code)
       if code == 0 {
         guard let closed = open.popLast() else { continue }
-        if closed >= 0 {
-          scopes[Int(closed)].end = offset
-          around = scopes[Int(closed)].parent
+        if closed.counts { print.mix(0) }
+        if closed.isCode { depthInCode -= 1 }
+        if closed.scope >= 0 {
+          scopes[Int(closed.scope)].end = offset
+          around = scopes[Int(closed.scope)].parent
         }
         if open.isEmpty { break }
         continue
@@ -58,51 +71,121 @@ struct DebugScan {
         damage = damage ?? offset
         return
       }
-      let abbreviation = units.abbreviations[Int(unit.abbreviations.first) &+ Int(code) &- 1]
+      var abbreviation = units.abbreviations[Int(unit.abbreviations.first) &+ Int(code) &- 1]
       guard abbreviation.tag != 0 else {
         damage = damage ?? offset
         return
       }
-      pass(abbreviation, &cursor, &print, unit, units)
+      if abbreviation.interest == .variable,
+        DebugScan.isOnStack(abbreviation, cursor, unit, data, units)
+      {
+        abbreviation.interest = .none
+      }
+      let counts =
+        abbreviation.print != 0 && (depthInCode == 0 || !DebugScan.isLocal(abbreviation, open))
+      if counts { print.note(entry: offset, abbreviation.print) }
+      pass(abbreviation, &cursor, counts, &print, unit, data, units)
       guard !cursor.failed else { break }
       if abbreviation.interest != .none { note(abbreviation.interest, offset, around) }
       guard abbreviation.hasChildren else { continue }
+      let isCode = abbreviation.interest == .function || abbreviation.tag == 0x1D
+      if isCode { depthInCode += 1 }
       switch abbreviation.interest {
       case .scope, .record, .function:
         scopes.append(Scope(start: offset, end: unit.end, parent: around, unit: Int32(index)))
         around = Int32(truncatingIfNeeded: scopes.count - 1)
-        open.append(around)
-      default: open.append(-1)
+        open.append(Open(scope: around, counts: counts, isCode: isCode))
+      default: open.append(Open(scope: -1, counts: counts, isCode: isCode))
       }
     }
     if cursor.failed { damage = damage ?? unit.start }
   }
 
+  /// Whether a variable's place is a register or relative to one.
+  private static func isOnStack(
+    _ abbreviation: DebugAbbreviation, _ cursor: DebugCursor, _ unit: DebugUnitHeader,
+    _ data: DebugData, _ units: DebugUnits
+  ) -> Bool {
+    var cursor = cursor
+    for index in abbreviation.steps.range {
+      let step = units.steps[index]
+      if step.name == 0, step.width >= 0 {
+        cursor.skip(Int(step.width))
+        continue
+      }
+      let value = DebugForm.read(step.form, step.implicit, &cursor, unit)
+      guard step.name == 0x02, value.count > 0 else { continue }
+      var expression = DebugCursor(data.info, at: Int(clamping: value.number))
+      // DW_OP_reg…, breg…, regx, fbreg, bregx
+      return 0x50...0x92 ~= expression.take(UInt8.self)
+    }
+    return false
+  }
+
+  /// In a function with code: what lives on the stack only, and parameters of what was put into it.
+  private static func isLocal(_ abbreviation: DebugAbbreviation, _ open: [Open]) -> Bool {
+    switch abbreviation.tag {
+    case DebugTag.variable: abbreviation.interest == .none
+    case DebugTag.parameter, DebugTag.unspecifiedParameters: open.last?.counts == false
+    default: false
+    }
+  }
+
   /// Moves behind an entry's attributes.
   @inline(__always)
   private func pass(
-    _ abbreviation: DebugAbbreviation, _ cursor: inout DebugCursor,
-    _ print: inout DebugFingerprint, _ unit: DebugUnitHeader, _ units: DebugUnits
+    _ abbreviation: DebugAbbreviation, _ cursor: inout DebugCursor, _ counts: Bool,
+    _ print: inout DebugFingerprint, _ unit: DebugUnitHeader, _ data: DebugData,
+    _ units: DebugUnits
   ) {
     let start = cursor.at
     if abbreviation.size >= 0 {
       cursor.skip(Int(abbreviation.size))
-      guard !cursor.failed else { return }
-      for index in abbreviation.kept.range {
-        let part = units.keptParts[index]
-        print.mix(cursor, from: start &+ part.offset, to: start &+ part.offset &+ part.count)
+      guard counts, !cursor.failed else { return }
+      for index in abbreviation.parts.range {
+        let part = units.parts[index]
+        let from = start &+ Int(part.offset)
+        if part.meaning == .bytes {
+          print.mix(cursor, from: from, to: from &+ Int(part.width))
+        } else {
+          var own = cursor
+          own.at = from
+          let value = DebugForm.read(part.form, 0, &own, unit)
+          note(value, part.meaning, &print, unit, data, units)
+        }
       }
       return
     }
     for index in abbreviation.steps.range {
       let step = units.steps[index]
       let from = cursor.at
+      if counts, step.meaning.rawValue > DebugFingerprint.Meaning.bytes.rawValue {
+        let value = DebugForm.read(step.form, step.implicit, &cursor, unit)
+        note(value, step.meaning, &print, unit, data, units)
+        continue
+      }
       if step.width >= 0 {
         cursor.skip(Int(step.width))
       } else {
         DebugForm.skip(step.form, &cursor, unit)
       }
-      if step.counts { print.mix(cursor, from: from, to: cursor.at) }
+      if counts, step.meaning == .bytes { print.mix(cursor, from: from, to: cursor.at) }
+    }
+  }
+
+  @inline(__always)
+  private func note(
+    _ value: DebugValue, _ meaning: DebugFingerprint.Meaning, _ print: inout DebugFingerprint,
+    _ unit: DebugUnitHeader, _ data: DebugData, _ units: DebugUnits
+  ) {
+    switch meaning {
+    case .text:
+      if let text = data.text(value, unit) { print.mix(text) }
+    case .entry:
+      print.note(reference: units.reference(value, unit))
+    case .place:
+      print.note(place: value, data)
+    case .nothing, .bytes: break
     }
   }
 

@@ -6,8 +6,7 @@ struct DebugUnits {
   private(set) var headers: [DebugUnitHeader] = []
   private(set) var abbreviations: [DebugAbbreviation] = []
   private(set) var steps: [DebugStep] = []
-  /// Parts of fixed-size entries: offset behind the code, and bytes.
-  private(set) var keptParts: [(offset: Int, count: Int)] = []
+  private(set) var parts: [DebugPart] = []
   /// Units of types by their signatures.
   private(set) var typeUnits: [UInt64: Int] = [:]
   /// The debug data is in another file (`-gsplit-dwarf`).
@@ -105,9 +104,11 @@ struct DebugUnits {
     var abbreviation = DebugAbbreviation()
     abbreviation.tag = UInt16(truncatingIfNeeded: cursor.unsigned())
     abbreviation.hasChildren = cursor.take(UInt8.self) != 0
-    let (first, firstKept) = (steps.count, keptParts.count)
+    let (first, firstPart) = (steps.count, parts.count)
     var size = 0
     var facts = AttributeFacts()
+    var print = DebugFingerprint()
+    let isVariable = abbreviation.tag == DebugTag.variable
     while true {
       let name = UInt16(truncatingIfNeeded: cursor.unsigned())
       let form = UInt16(truncatingIfNeeded: cursor.unsigned())
@@ -116,37 +117,40 @@ struct DebugUnits {
       let implicit = form == DebugForm.implicitConst ? cursor.signed() : 0
       facts.note(name, form)
       let width = DebugForm.size(form, unit)
-      let counts = DebugFingerprint.counts(name)
-      if size >= 0, width > 0, counts { keep(size, width, after: firstKept) }
+      let meaning = DebugFingerprint.meaning(of: name, form, isVariable: isVariable)
+      if meaning != .nothing {
+        print.mix(UInt64(name) << 1 | 1)
+        print.mix(UInt64(bitPattern: implicit))
+        if size >= 0, width > 0 {
+          parts.append(
+            DebugPart(
+              offset: Int32(clamping: size), width: Int32(width), form: form, meaning: meaning))
+        }
+      }
       size = size < 0 || width < 0 ? -1 : size + width
       note(
         DebugStep(
           name: DebugEntries.reads(name) ? name : 0, form: form, width: Int32(width),
-          counts: counts, implicit: implicit), after: first)
+          meaning: meaning, implicit: implicit), after: first)
     }
     abbreviation.interest = facts.interest(abbreviation.tag, abbreviation.hasChildren)
     abbreviation.size = Int32(truncatingIfNeeded: size)
     abbreviation.steps = Span32(
       first: Int32(truncatingIfNeeded: first),
       count: Int32(truncatingIfNeeded: steps.count - first))
-    abbreviation.kept = Span32(
-      first: Int32(truncatingIfNeeded: firstKept),
-      count: Int32(truncatingIfNeeded: keptParts.count - firstKept))
+    abbreviation.parts = Span32(
+      first: Int32(truncatingIfNeeded: firstPart),
+      count: Int32(truncatingIfNeeded: parts.count - firstPart))
+    print.mix(UInt64(abbreviation.tag) << 8 | UInt64(abbreviation.interest.rawValue))
+    print.mix(abbreviation.hasChildren ? 1 : 2)
+    abbreviation.print = DebugFingerprint.isAboutTypes(abbreviation.tag) ? print.number | 1 : 0
     return abbreviation
-  }
-
-  private mutating func keep(_ offset: Int, _ count: Int, after first: Int) {
-    if keptParts.count > first, let last = keptParts.last, last.offset + last.count == offset {
-      keptParts[keptParts.count - 1].count += count
-    } else {
-      keptParts.append((offset, count))
-    }
   }
 
   /// Adds a step; those that are passed over are one.
   private mutating func note(_ step: DebugStep, after first: Int) {
     if step.name == 0, step.width >= 0, steps.count > first, let last = steps.last, last.name == 0,
-      last.width >= 0, last.counts == step.counts, last.width < 1 << 20
+      last.width >= 0, last.meaning == step.meaning, last.width < 1 << 20
     {
       steps[steps.count - 1].width += step.width
     } else {
@@ -181,5 +185,16 @@ struct DebugUnits {
     let code = cursor.unsigned()
     guard code &- 1 < UInt64(UInt32(bitPattern: unit.abbreviations.count)) else { return nil }
     return abbreviations[Int(unit.abbreviations.first) &+ Int(code) &- 1]
+  }
+
+  /// The entry that a value refers to; -1: none.
+  func reference(_ value: DebugValue, _ unit: DebugUnitHeader) -> Int {
+    switch value.form {
+    case 0x11...0x15: return unit.start &+ Int(clamping: value.number)  // DW_FORM_ref…
+    case 0x10: return Int(clamping: value.number)  // DW_FORM_ref_addr
+    case 0x20:  // DW_FORM_ref_sig8
+      return typeUnits[value.number].map { headers[$0].typeOffset } ?? -1
+    default: return -1
+    }
   }
 }
