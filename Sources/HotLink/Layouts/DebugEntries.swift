@@ -79,9 +79,9 @@ final class DebugEntries {
         cursor.skip(Int(step.width))
         continue
       }
-      let value = DebugForm.read(step.form, step.implicit, &cursor, unit)
+      let value = DebugForm.read(step.form, step.implicit, &cursor, unit.widths)
       switch step.name {
-      case 0x01: entry.sibling = units.reference(value, unit)
+      case 0x01: entry.sibling = units.reference(value, index)
       case 0x02, 0x11, 0x38: entry.location = value
       case 0x03: entry.name = value
       case 0x0B: entry.byteSize = Int64(bitPattern: value.number)
@@ -89,7 +89,7 @@ final class DebugEntries {
       case 0x0D: entry.bitSize = Int64(bitPattern: value.number)
       case 0x1C, 0x4D: entry.constant = value
       case 0x2F: entry.upperBound = value
-      case 0x31: entry.origin = units.reference(value, unit)
+      case 0x31: entry.origin = units.reference(value, index)
       case 0x34: entry.isArtificial = value.number != 0
       case 0x36: entry.isPassedByReference = value.number == 4  // DW_CC_pass_by_reference
       case 0x37: entry.elementCount = value
@@ -97,13 +97,13 @@ final class DebugEntries {
       case 0x3E: entry.encoding = UInt8(truncatingIfNeeded: value.number)
       case 0x3F: entry.isExternal = value.number != 0
       case 0x47:
-        entry.origin = units.reference(value, unit)
+        entry.origin = units.reference(value, index)
         entry.hasSpecification = true
-      case 0x49: entry.type = units.reference(value, unit)
+      case 0x49: entry.type = units.reference(value, index)
       case 0x4C: entry.isVirtual = value.number != 0
       case 0x69:
         // DW_AT_signature: the definition is in a type unit.
-        if entry.type < 0 { entry.type = units.reference(value, unit) }
+        if entry.type < 0 { entry.type = units.reference(value, index) }
       case 0x6B: entry.dataBitOffset = Int64(bitPattern: value.number)
       case 0x6E, 0x2007: entry.linkageName = value
       default: break
@@ -167,7 +167,7 @@ final class DebugEntries {
       if step.width >= 0 {
         cursor.skip(Int(step.width))
       } else {
-        DebugForm.skip(step.form, &cursor, unit)
+        DebugForm.skip(step.form, &cursor, unit.widths)
       }
     }
   }

@@ -1,13 +1,18 @@
 // Units, abbreviations and entries of debug data as values (DWARF 5, section 7.5).
 
+/// What attributes' sizes depend on.
+struct DebugWidths {
+  var version: UInt16
+  /// 8 in 64-bit DWARF.
+  var offsetSize: UInt8
+  var addressSize: UInt8 = 8
+}
+
 /// A unit of debug data.
 struct DebugUnitHeader {
   var start: Int
   var end: Int
-  var version: UInt16
-  /// 8 in 64-bit DWARF.
-  var offsetSize: Int
-  var addressSize: Int
+  var widths: DebugWidths
   var firstEntry = 0
   /// Its abbreviations in the list of all, by code from 1 on.
   var abbreviations = Span32()

@@ -10,12 +10,12 @@ extension DebugData {
     case 0x1F: return text(lineStrings, value.number)
     case 0x1A, 0x25, 0x26, 0x27, 0x28, 0x1F02:
       let (distance, overflow) = Int(clamping: value.number)
-        .multipliedReportingOverflow(by: header.offsetSize)
+        .multipliedReportingOverflow(by: Int(header.widths.offsetSize))
       guard !overflow, distance < stringOffsets.count else { return nil }
       // GNU's form of DWARF 4 has no header before the offsets.
       let base = value.form == 0x1F02 ? 0 : header.stringBase
       var cursor = DebugCursor(stringOffsets, at: base &+ distance)
-      let offset = cursor.word(header.offsetSize)
+      let offset = cursor.word(Int(header.widths.offsetSize))
       return cursor.failed ? nil : text(strings, offset)
     default: return nil
     }

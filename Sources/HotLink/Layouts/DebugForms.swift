@@ -40,7 +40,7 @@ enum DebugForm {
   static let implicitConst: UInt16 = 0x21
 
   /// Bytes of a form; -1 when they vary.
-  static func size(_ form: UInt16, _ unit: DebugUnitHeader) -> Int {
+  static func size(_ form: UInt16, _ widths: DebugWidths) -> Int {
     switch form {
     case 0x19, 0x21: 0  // flag_present, implicit_const
     case 0x0B, 0x0C, 0x11, 0x25, 0x29: 1  // data1, flag, ref1, strx1, addrx1
@@ -49,28 +49,28 @@ enum DebugForm {
     case 0x06, 0x13, 0x1C, 0x28, 0x2C: 4  // data4, ref4, ref_sup4, strx4, addrx4
     case 0x07, 0x14, 0x20, 0x24: 8  // data8, ref8, ref_sig8, ref_sup8
     case 0x1E: 16
-    case 0x01: unit.addressSize
+    case 0x01: Int(widths.addressSize)
     // strp, sec_offset, strp_sup, line_strp, GNU_ref_alt, GNU_strp_alt
-    case 0x0E, 0x17, 0x1D, 0x1F, 0x1F20, 0x1F21: unit.offsetSize
-    case 0x10: unit.version <= 2 ? unit.addressSize : unit.offsetSize
+    case 0x0E, 0x17, 0x1D, 0x1F, 0x1F20, 0x1F21: Int(widths.offsetSize)
+    case 0x10: Int(widths.version <= 2 ? widths.addressSize : widths.offsetSize)
     default: -1
     }
   }
 
-  static func skip(_ form: UInt16, _ cursor: inout DebugCursor, _ unit: DebugUnitHeader) {
+  static func skip(_ form: UInt16, _ cursor: inout DebugCursor, _ widths: DebugWidths) {
     if form == 0x08 { return cursor.skipText() }
-    let size = size(form, unit)
-    if size >= 0 { cursor.skip(size) } else { _ = read(form, 0, &cursor, unit) }
+    let size = size(form, widths)
+    if size >= 0 { cursor.skip(size) } else { _ = read(form, 0, &cursor, widths) }
   }
 
   @inline(__always)
   static func read(
-    _ form: UInt16, _ implicit: Int64, _ cursor: inout DebugCursor, _ unit: DebugUnitHeader
+    _ form: UInt16, _ implicit: Int64, _ cursor: inout DebugCursor, _ widths: DebugWidths
   ) -> DebugValue {
     var value = DebugValue(form: form)
     switch form {
     case 0x0E, 0x1F, 0x17:  // strp, line_strp, sec_offset: the most frequent first
-      value.number = unit.offsetSize == 4 ? cursor.take(UInt32.self) : cursor.take(UInt64.self)
+      value.number = widths.offsetSize == 4 ? cursor.take(UInt32.self) : cursor.take(UInt64.self)
     case 0x13, 0x06: value.number = cursor.take(UInt32.self)
     case 0x0B, 0x0C: value.number = cursor.take(UInt8.self)
     case 0x19: value.number = 1
@@ -78,14 +78,14 @@ enum DebugForm {
     case 0x08:
       value.number = UInt64(bitPattern: Int64(cursor.at))
       cursor.skipText()
-    default: readRare(&value, &cursor, unit)
+    default: readRare(&value, &cursor, widths)
     }
     return value
   }
 
   @inline(never)
   private static func readRare(
-    _ value: inout DebugValue, _ cursor: inout DebugCursor, _ unit: DebugUnitHeader
+    _ value: inout DebugValue, _ cursor: inout DebugCursor, _ widths: DebugWidths
   ) {
     func block(_ count: UInt64, _ value: inout DebugValue, _ cursor: inout DebugCursor) {
       value.number = UInt64(bitPattern: Int64(cursor.at))
@@ -111,9 +111,9 @@ enum DebugForm {
         _ = cursor.fail()
         return
       }
-      value = read(actual, 0, &cursor, unit)
+      value = read(actual, 0, &cursor, widths)
     default:
-      let size = size(value.form, unit)
+      let size = size(value.form, widths)
       if size > 0 { value.number = cursor.word(size) } else { _ = cursor.fail() }
     }
   }

@@ -77,14 +77,14 @@ struct DebugScan {
         return
       }
       if abbreviation.interest == .variable,
-        DebugScan.isOnStack(abbreviation, cursor, unit, data, units)
+        DebugScan.isOnStack(abbreviation, cursor, unit.widths, data, units)
       {
         abbreviation.interest = .none
       }
       let counts =
         abbreviation.print != 0 && (depthInCode == 0 || !DebugScan.isLocal(abbreviation, open))
       if counts { print.note(entry: offset, abbreviation.print) }
-      pass(abbreviation, &cursor, counts, &print, unit, data, units)
+      pass(abbreviation, &cursor, counts, &print, unit.widths, index, data, units)
       guard !cursor.failed else { break }
       if abbreviation.interest != .none { note(abbreviation.interest, offset, around) }
       guard abbreviation.hasChildren else { continue }
@@ -103,7 +103,7 @@ struct DebugScan {
 
   /// Whether a variable's place is a register or relative to one.
   private static func isOnStack(
-    _ abbreviation: DebugAbbreviation, _ cursor: DebugCursor, _ unit: DebugUnitHeader,
+    _ abbreviation: DebugAbbreviation, _ cursor: DebugCursor, _ widths: DebugWidths,
     _ data: DebugData, _ units: DebugUnits
   ) -> Bool {
     var cursor = cursor
@@ -113,7 +113,7 @@ struct DebugScan {
         cursor.skip(Int(step.width))
         continue
       }
-      let value = DebugForm.read(step.form, step.implicit, &cursor, unit)
+      let value = DebugForm.read(step.form, step.implicit, &cursor, widths)
       guard step.name == 0x02, value.count > 0 else { continue }
       var expression = DebugCursor(data.info, at: Int(clamping: value.number))
       // DW_OP_reg…, breg…, regx, fbreg, bregx
@@ -135,7 +135,7 @@ struct DebugScan {
   @inline(__always)
   private func pass(
     _ abbreviation: DebugAbbreviation, _ cursor: inout DebugCursor, _ counts: Bool,
-    _ print: inout DebugFingerprint, _ unit: DebugUnitHeader, _ data: DebugData,
+    _ print: inout DebugFingerprint, _ widths: DebugWidths, _ unit: Int, _ data: DebugData,
     _ units: DebugUnits
   ) {
     let start = cursor.at
@@ -150,7 +150,7 @@ struct DebugScan {
         } else {
           var own = cursor
           own.at = from
-          let value = DebugForm.read(part.form, 0, &own, unit)
+          let value = DebugForm.read(part.form, 0, &own, widths)
           note(value, part.meaning, &print, unit, data, units)
         }
       }
@@ -160,14 +160,14 @@ struct DebugScan {
       let step = units.steps[index]
       let from = cursor.at
       if counts, step.meaning.rawValue > DebugFingerprint.Meaning.bytes.rawValue {
-        let value = DebugForm.read(step.form, step.implicit, &cursor, unit)
+        let value = DebugForm.read(step.form, step.implicit, &cursor, widths)
         note(value, step.meaning, &print, unit, data, units)
         continue
       }
       if step.width >= 0 {
         cursor.skip(Int(step.width))
       } else {
-        DebugForm.skip(step.form, &cursor, unit)
+        DebugForm.skip(step.form, &cursor, widths)
       }
       if counts, step.meaning == .bytes { print.mix(cursor, from: from, to: cursor.at) }
     }
@@ -176,11 +176,11 @@ struct DebugScan {
   @inline(__always)
   private func note(
     _ value: DebugValue, _ meaning: DebugFingerprint.Meaning, _ print: inout DebugFingerprint,
-    _ unit: DebugUnitHeader, _ data: DebugData, _ units: DebugUnits
+    _ unit: Int, _ data: DebugData, _ units: DebugUnits
   ) {
     switch meaning {
     case .text:
-      if let text = data.text(value, unit) { print.mix(text) }
+      if let text = data.text(value, units.headers[unit]) { print.mix(text) }
     case .entry:
       print.note(reference: units.reference(value, unit))
     case .place:

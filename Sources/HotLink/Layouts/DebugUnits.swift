@@ -38,16 +38,17 @@ struct DebugUnits {
       let end = body + Int(length)
       let version = UInt16(truncatingIfNeeded: cursor.take(UInt16.self))
       var unit = DebugUnitHeader(
-        start: at, end: end, version: version, offsetSize: offsetSize, addressSize: 8)
+        start: at, end: end,
+        widths: DebugWidths(version: version, offsetSize: UInt8(offsetSize)))
       var kind: UInt64 = at >= data.typesStart ? 2 : 1
       let table: UInt64
       if version >= 5 {
         kind = cursor.take(UInt8.self)
-        unit.addressSize = Int(cursor.take(UInt8.self))
+        unit.widths.addressSize = UInt8(truncatingIfNeeded: cursor.take(UInt8.self))
         table = cursor.word(offsetSize)
       } else {
         table = cursor.word(offsetSize)
-        unit.addressSize = Int(cursor.take(UInt8.self))
+        unit.widths.addressSize = UInt8(truncatingIfNeeded: cursor.take(UInt8.self))
       }
       var signature: UInt64?
       if kind == 2 || kind == 6 {  // DW_UT_type, DW_UT_split_type
@@ -58,8 +59,8 @@ struct DebugUnits {
         cursor.skip(8)
       }
       unit.firstEntry = cursor.at
-      if (2...5).contains(version), !cursor.failed, unit.addressSize == 8,
-        let span = readTable(table, unit, data)
+      if (2...5).contains(version), !cursor.failed, unit.widths.addressSize == 8,
+        let span = readTable(table, unit.widths, data)
       {
         unit.abbreviations = span
         if let signature { typeUnits[signature] = headers.count }
@@ -71,10 +72,10 @@ struct DebugUnits {
     }
   }
 
-  private mutating func readTable(_ offset: UInt64, _ unit: DebugUnitHeader, _ data: DebugData)
+  private mutating func readTable(_ offset: UInt64, _ widths: DebugWidths, _ data: DebugData)
     -> Span32?
   {
-    let key = offset << 8 | UInt64(unit.version) << 4 | UInt64(unit.offsetSize)
+    let key = offset << 8 | UInt64(widths.version) << 4 | UInt64(widths.offsetSize)
     if let known = tables[key] { return known }
     guard offset < UInt64(data.abbreviations.count) else { return nil }
     var cursor = DebugCursor(data.abbreviations, at: Int(offset))
@@ -85,7 +86,7 @@ struct DebugUnits {
       if code == 0 { break }
       // Compilers number them from 1; a gap of any size would be the file's claim on our memory.
       let count = abbreviations.count - start
-      guard code <= UInt64(count) + 64, let abbreviation = readAbbreviation(&cursor, unit) else {
+      guard code <= UInt64(count) + 64, let abbreviation = readAbbreviation(&cursor, widths) else {
         return nil
       }
       while UInt64(abbreviations.count - start) < code { abbreviations.append(DebugAbbreviation()) }
@@ -98,7 +99,7 @@ struct DebugUnits {
     return span
   }
 
-  private mutating func readAbbreviation(_ cursor: inout DebugCursor, _ unit: DebugUnitHeader)
+  private mutating func readAbbreviation(_ cursor: inout DebugCursor, _ widths: DebugWidths)
     -> DebugAbbreviation?
   {
     var abbreviation = DebugAbbreviation()
@@ -116,7 +117,7 @@ struct DebugUnits {
       if name == 0 && form == 0 { break }
       let implicit = form == DebugForm.implicitConst ? cursor.signed() : 0
       facts.note(name, form)
-      let width = DebugForm.size(form, unit)
+      let width = DebugForm.size(form, widths)
       let meaning = DebugFingerprint.meaning(of: name, form, isVariable: isVariable)
       if meaning != .nothing {
         print.mix(UInt64(name) << 1 | 1)
@@ -168,7 +169,7 @@ struct DebugUnits {
         cursor.skip(Int(step.width))
         continue
       }
-      let value = DebugForm.read(step.form, step.implicit, &cursor, unit)
+      let value = DebugForm.read(step.form, step.implicit, &cursor, unit.widths)
       switch step.name {
       case 0x72: headers[index].stringBase = Int(clamping: value.number)
       case 0x73, 0x2133: headers[index].addressBase = Int(clamping: value.number)
@@ -188,9 +189,10 @@ struct DebugUnits {
   }
 
   /// The entry that a value refers to; -1: none.
-  func reference(_ value: DebugValue, _ unit: DebugUnitHeader) -> Int {
+  @inline(__always)
+  func reference(_ value: DebugValue, _ unit: Int) -> Int {
     switch value.form {
-    case 0x11...0x15: return unit.start &+ Int(clamping: value.number)  // DW_FORM_ref…
+    case 0x11...0x15: return headers[unit].start &+ Int(clamping: value.number)  // DW_FORM_ref…
     case 0x10: return Int(clamping: value.number)  // DW_FORM_ref_addr
     case 0x20:  // DW_FORM_ref_sig8
       return typeUnits[value.number].map { headers[$0].typeOffset } ?? -1

@@ -16,7 +16,11 @@ struct LayoutReader {
 
   init(_ entries: DebugEntries) {
     self.entries = entries
-    known = WordTable(capacity: min(entries.scan.records.count * 4, 1 << 16))
+    let expected = min(entries.scan.records.count * 6, 1 << 14)
+    known = WordTable(capacity: expected)
+    offsets.reserveCapacity(expected)
+    table.nodes.reserveCapacity(expected)
+    table.members.reserveCapacity(expected * 2)
     table.isC = entries.units.headers.contains { LayoutReader.isC($0.language) }
   }
 
