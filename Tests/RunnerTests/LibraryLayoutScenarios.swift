@@ -106,6 +106,42 @@ struct LibraryLayoutScenarios {
     try game.stop()
   }
 
+  @Test("Damaged debug data: whatever it claims, the program goes on", arguments: builds)
+  func damaged(_ build: LibraryBuild) throws {
+    // Refused by its vtable where nothing is understood of its types.
+    let edit = LayoutCase.inCxx[3]
+    let (game, sum) = try start(edit, build)
+    try game.bench.shell("mkdir -p damage")
+    try game.bench.library(Self.libraryFile(edit), edit.source(edit.after), build, to: "damage")
+    let folder = game.bench.folder
+    let bytes = folder.bytes("damage/libgame.so")
+    let sections = try Readelf(folder.path("damage/libgame.so")).sections.filter {
+      [".debug_info", ".debug_abbrev", ".debug_str_offsets", ".debug_addr"].contains($0.name)
+    }
+    #expect(sections.count >= 2)
+    var state: UInt64 = 38
+    func random(below limit: UInt64) -> Int {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return Int(state >> 33) % Int(limit)
+    }
+    for number in 0..<40 {
+      var broken = bytes
+      for section in sections where section.size > 0 {
+        for _ in 0...random(below: 6) {
+          broken[Int(section.offset) + random(below: section.size)] =
+            [0, 1, 0x7F, 0x80, 0xFF][random(below: 5)]
+        }
+      }
+      game.skipToEnd()
+      try folder.write(broken, to: "staged.so")
+      try game.bench.shell("mv staged.so build/libgame.so")
+      let refusal = try game.refused()
+      #expect(refusal.unit?.hasSuffix("libgame.so") == true, "\(number)")
+    }
+    try LayoutScenarios.runsOn(game, sum, frames: 100)
+    try game.stop()
+  }
+
   @Test(
     "Migrate and reset, in place and in another place", arguments: builds, ["migrate", "reset"])
   func policies(_ build: LibraryBuild, _ policy: String) throws {

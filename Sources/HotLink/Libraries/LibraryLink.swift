@@ -292,7 +292,8 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
   /// - Parameter policies: moving is none of a library's: its variables have no room of their own.
   func planCarries(_ policies: UnitPolicies) {
     guard let old else { return }
-    for piece in plan.pieces where decisions.byKey[piece.symbol.key] == nil {
+    let replaced = Set(decisions.byKey.keys.compactMap { plan.home(of: $0)?.home })
+    for piece in plan.pieces where !replaced.contains(piece.home) {
       let symbol = piece.symbol
       var carry = LibraryCarry(
         symbol: symbol.name, home: piece.home, size: symbol.size, oldSize: symbol.size)

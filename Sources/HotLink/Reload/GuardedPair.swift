@@ -31,6 +31,14 @@ struct GuardedPair {
   func isGlobal(_ symbol: Int) -> Bool { new.source.isGlobal(symbol) }
   func isThreadLocal(_ symbol: Int) -> Bool { new.source.symbols[symbol].isThreadLocal }
 
+  /// Bytes that a variable of the new version has; never beyond its section.
+  func size(ofSymbol symbol: Int) -> UInt64 {
+    switch versions {
+    case .object(_, let object): object.symbols[symbol].st_size
+    case .library(_, let file): librarySymbol(symbol, file)?.size ?? 0
+    }
+  }
+
   /// What a variable of the new version was before.
   struct Predecessor {
     var variable: Variable

@@ -214,7 +214,7 @@ struct LayoutGuard {
         action = .migrate(
           try plan.migration(
             before.type, entity.type,
-            room: (variable.size, pair.new.source.symbols[symbol].st_size)))
+            room: (variable.size, pair.size(ofSymbol: symbol))))
       } catch {
         guard hook != nil else {
           refused.append((change, policy, error.reason))
