@@ -36,6 +36,29 @@ struct DebugPlace: Hashable {
   }
 }
 
+/// A name that may be missing, in the room that a table of very many types can spare.
+struct DebugName: @unchecked Sendable {
+  // Sound: nothing is written through it.
+  private var base: UnsafeRawPointer?
+  private var count: UInt32 = 0
+
+  init(_ view: NameView?) {
+    base = view?.base
+    count = UInt32(clamping: view?.count ?? 0)
+  }
+
+  var view: NameView? { base.map { NameView(base: $0, count: Int(count)) } }
+
+  @inline(__always)
+  static func == (left: DebugName, right: DebugName) -> Bool {
+    guard left.count == right.count else { return false }
+    guard let a = left.base, let b = right.base else {
+      return (left.base == nil) == (right.base == nil)
+    }
+    return memcmp(a, b, Int(left.count)) == 0
+  }
+}
+
 /// The debug sections of an object. Its reader proves every offset.
 final class DebugData {
   enum Kind: Int, CaseIterable {

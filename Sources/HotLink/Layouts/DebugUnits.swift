@@ -16,6 +16,11 @@ struct DebugUnits {
   private var tables: [UInt64: Span32] = [:]
 
   init(_ data: DebugData) {
+    // Offsets of entries are kept in 32 bits.
+    guard data.info.count < Int(Int32.max) else {
+      damage = 0
+      return
+    }
     readHeaders(data)
     for index in headers.indices { readFirstEntry(index, data) }
   }

@@ -347,10 +347,6 @@ struct LayoutComparison {
   static func haveSameName(_ a: TypeMember, _ b: TypeMember) -> Bool {
     // The pointer to the table is named after the class.
     if a.kind == .tablePointer { return true }
-    switch (a.name, b.name) {
-    case (nil, nil): return true
-    case (let one?, let other?): return one == other
-    default: return false
-    }
+    return a.hasSameName(as: b)
   }
 }

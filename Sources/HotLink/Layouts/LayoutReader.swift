@@ -8,7 +8,7 @@ struct LayoutReader {
   private let entries: DebugEntries
   private(set) var table = TypeTable()
   /// Nodes by the offsets of their entries.
-  private var known: WordTable
+  private var known: WordTable<UInt32>
   /// Of each node; -1: none.
   private var offsets: [Int] = []
   /// Entries whose nodes are still empty.
@@ -132,12 +132,12 @@ struct LayoutReader {
 
   private mutating func node(at offset: Int) -> TypeIndex {
     guard offset >= 0 else { return -1 }
-    let known = self.known[UInt64(offset)]
+    let known = self.known[UInt32(truncatingIfNeeded: offset)]
     if known >= 0 { return known }
     let index = TypeIndex(truncatingIfNeeded: table.nodes.count)
     table.nodes.append(TypeNode())
     offsets.append(offset)
-    self.known.set(UInt64(offset), index)
+    self.known.set(UInt32(truncatingIfNeeded: offset), index)
     pending.append((offset, index))
     return index
   }

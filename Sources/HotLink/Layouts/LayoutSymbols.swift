@@ -4,8 +4,8 @@ internal import LoaderEngine
 
 /// Symbols by places.
 struct LayoutSymbols {
-  private var variables = WordTable()
-  private var functions = WordTable()
+  private var variables = WordTable<UInt64>()
+  private var functions = WordTable<UInt64>()
   /// Names of data or functions that other units define.
   private(set) var undefined: Set<String> = []
   /// Variables that no compiler made up.

@@ -2,9 +2,9 @@
 // places of symbols. A `Dictionary` would spend most of that time on hashing.
 
 /// A table from words to numbers that are not negative.
-struct WordTable {
+struct WordTable<Key: FixedWidthInteger & UnsignedInteger> {
   private struct Slot {
-    var key: UInt64 = 0
+    var key: Key = 0
     var value: Int32 = -1
   }
 
@@ -21,13 +21,13 @@ struct WordTable {
   }
 
   @inline(__always)
-  private func home(_ key: UInt64) -> Int {
-    Int(truncatingIfNeeded: (key &* 0x9E37_79B9_7F4A_7C15) >> shift)
+  private func home(_ key: Key) -> Int {
+    Int(truncatingIfNeeded: (UInt64(truncatingIfNeeded: key) &* 0x9E37_79B9_7F4A_7C15) >> shift)
   }
 
   /// -1: none.
   @inline(__always)
-  subscript(key: UInt64) -> Int32 {
+  subscript(key: Key) -> Int32 {
     var at = home(key)
     while slots[at].value >= 0 {
       if slots[at].key == key { return slots[at].value }
@@ -38,7 +38,7 @@ struct WordTable {
 
   /// Puts a number in, in the place of an earlier one.
   @inline(__always)
-  mutating func set(_ key: UInt64, _ value: Int32) {
+  mutating func set(_ key: Key, _ value: Int32) {
     if (count &+ 1) &* 2 > slots.count { grow() }
     var at = home(key)
     while slots[at].value >= 0, slots[at].key != key { at = (at &+ 1) & (slots.count &- 1) }

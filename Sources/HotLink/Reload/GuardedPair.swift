@@ -18,7 +18,7 @@ struct GuardedPair {
   private(set) var identities: [Int: String]?
   private var ordinals = LocalOrdinals.none
   /// Variables of the old library by their places.
-  private var places: WordTable?
+  private var places: WordTable<UInt64>?
 
   init(_ unit: Unit, _ versions: Versions, _ old: UnitLayouts, _ new: UnitLayouts) {
     self.unit = unit
@@ -91,8 +91,8 @@ struct GuardedPair {
     return Predecessor(variable: variable, entity: index < 0 ? nil : old.variables[index])
   }
 
-  private func oldPlaces() -> WordTable {
-    var table = WordTable(capacity: old.variables.count)
+  private func oldPlaces() -> WordTable<UInt64> {
+    var table = WordTable<UInt64>(capacity: old.variables.count)
     for (index, entity) in old.variables.enumerated() {
       let symbol = old.source.symbols[Int(entity.symbol)]
       let place = DebugPlace(address: symbol.st_value, isThreadLocal: symbol.isThreadLocal)
