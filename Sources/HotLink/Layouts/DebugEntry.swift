@@ -30,19 +30,30 @@ struct DebugStep {
   var form: UInt16
   /// Bytes; -1 when they vary.
   var width: Int32
-  /// What it says for the fingerprint.
-  var meaning: DebugFingerprint.Meaning
   /// Of DW_FORM_implicit_const.
   var implicit: Int64
 }
 
-/// A part of an entry whose attributes have fixed sizes that counts for the fingerprint.
+/// An attribute, or several, as a pass over all entries sees them.
 struct DebugPart {
-  /// Behind the entry's code, in bytes.
-  var offset: Int32
-  var width: Int32
-  var form: UInt16
+  enum Action: UInt8 {
+    /// `width` bytes say nothing about types.
+    case skip
+    /// 1, 2, 4 or 8 bytes count.
+    case word
+    /// DW_FORM_ref4 to an entry.
+    case entry
+    /// DW_FORM_strp of 4 bytes.
+    case text
+    /// DW_FORM_string.
+    case ownText
+    /// As `form` and `meaning` say.
+    case other
+  }
+  var action: Action
   var meaning: DebugFingerprint.Meaning
+  var form: UInt16
+  var width: Int32
 }
 
 /// The shape of an entry.
@@ -54,7 +65,7 @@ struct DebugAbbreviation {
   /// Of all attributes together; -1 when they vary.
   var size: Int32 = 0
   var steps = Span32()
-  /// What of a fixed-size entry counts for types, in the list of `DebugUnits`.
+  /// The same for a pass over all entries.
   var parts = Span32()
   /// A number for what all its entries have in common; 0: they say nothing about types.
   var print: UInt64 = 0

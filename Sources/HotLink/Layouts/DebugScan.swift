@@ -83,8 +83,12 @@ struct DebugScan {
       }
       let counts =
         abbreviation.print != 0 && (depthInCode == 0 || !DebugScan.isLocal(abbreviation, open))
-      if counts { print.note(entry: offset, abbreviation.print) }
-      pass(abbreviation, &cursor, counts, &print, unit.widths, index, data, units)
+      if counts {
+        print.note(entry: offset, abbreviation.print)
+        DebugScan.count(abbreviation, &cursor, &print, index, unit.start, data, units)
+      } else {
+        DebugScan.pass(abbreviation, &cursor, unit.widths, units)
+      }
       guard !cursor.failed else { break }
       if abbreviation.interest != .none { note(abbreviation.interest, offset, around) }
       guard abbreviation.hasChildren else { continue }
@@ -131,50 +135,77 @@ struct DebugScan {
     }
   }
 
-  /// Moves behind an entry's attributes.
-  @inline(__always)
-  private func pass(
-    _ abbreviation: DebugAbbreviation, _ cursor: inout DebugCursor, _ counts: Bool,
-    _ print: inout DebugFingerprint, _ widths: DebugWidths, _ unit: Int, _ data: DebugData,
+  /// Moves behind the attributes of an entry that does not count.
+  private static func pass(
+    _ abbreviation: DebugAbbreviation, _ cursor: inout DebugCursor, _ widths: DebugWidths,
     _ units: DebugUnits
   ) {
-    let start = cursor.at
-    if abbreviation.size >= 0 {
-      cursor.skip(Int(abbreviation.size))
-      guard counts, !cursor.failed else { return }
-      for index in abbreviation.parts.range {
-        let part = units.parts[index]
-        let from = start &+ Int(part.offset)
-        if part.meaning == .bytes {
-          print.mix(cursor, from: from, to: from &+ Int(part.width))
-        } else {
-          var own = cursor
-          own.at = from
-          let value = DebugForm.read(part.form, 0, &own, widths)
-          note(value, part.meaning, &print, unit, data, units)
-        }
-      }
-      return
-    }
+    guard abbreviation.size < 0 else { return cursor.skip(Int(abbreviation.size)) }
     for index in abbreviation.steps.range {
       let step = units.steps[index]
-      let from = cursor.at
-      if counts, step.meaning.rawValue > DebugFingerprint.Meaning.bytes.rawValue {
-        let value = DebugForm.read(step.form, step.implicit, &cursor, widths)
-        note(value, step.meaning, &print, unit, data, units)
-        continue
-      }
       if step.width >= 0 {
         cursor.skip(Int(step.width))
       } else {
         DebugForm.skip(step.form, &cursor, widths)
       }
-      if counts, step.meaning == .bytes { print.mix(cursor, from: from, to: cursor.at) }
     }
   }
 
-  @inline(__always)
-  private func note(
+  /// Moves behind the attributes of an entry that counts.
+  private static func count(
+    _ abbreviation: DebugAbbreviation, _ cursor: inout DebugCursor,
+    _ print: inout DebugFingerprint, _ unit: Int, _ start: Int, _ data: DebugData,
+    _ units: DebugUnits
+  ) {
+    let (base, end) = (cursor.base, cursor.end)
+    var at = cursor.at
+    for index in abbreviation.parts.range {
+      let part = units.parts[index]
+      let width = Int(part.width)
+      guard width <= end &- at else {
+        _ = cursor.fail()
+        return
+      }
+      switch part.action {
+      case .skip: at &+= width
+      case .word:
+        let word: UInt64 =
+          switch width {
+          case 1: UInt64(base.load(fromByteOffset: at, as: UInt8.self))
+          case 2: UInt64(base.loadUnaligned(fromByteOffset: at, as: UInt16.self))
+          case 4: UInt64(base.loadUnaligned(fromByteOffset: at, as: UInt32.self))
+          default: base.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+          }
+        print.mix(word)
+        at &+= width
+      case .entry:
+        let distance = base.loadUnaligned(fromByteOffset: at, as: UInt32.self)
+        print.note(reference: start &+ Int(distance))
+        at &+= 4
+      case .text:
+        let offset = base.loadUnaligned(fromByteOffset: at, as: UInt32.self)
+        if let text = data.text(data.strings, UInt64(offset)) { print.mix(text) }
+        at &+= 4
+      case .ownText:
+        let first = at
+        while at < end, base.load(fromByteOffset: at, as: UInt8.self) != 0 { at &+= 1 }
+        print.mix(cursor, from: first, to: at)
+        at = min(at &+ 1, end)
+      case .other:
+        cursor.at = at
+        let value = DebugForm.read(part.form, 0, &cursor, units.headers[unit].widths)
+        if part.meaning == .bytes {
+          print.mix(cursor, from: at, to: cursor.at)
+        } else {
+          note(value, part.meaning, &print, unit, data, units)
+        }
+        at = cursor.at
+      }
+    }
+    if !cursor.failed { cursor.at = at }
+  }
+
+  private static func note(
     _ value: DebugValue, _ meaning: DebugFingerprint.Meaning, _ print: inout DebugFingerprint,
     _ unit: Int, _ data: DebugData, _ units: DebugUnits
   ) {

@@ -127,17 +127,13 @@ struct DebugUnits {
       if meaning != .nothing {
         print.mix(UInt64(name) << 1 | 1)
         print.mix(UInt64(bitPattern: implicit))
-        if size >= 0, width > 0 {
-          parts.append(
-            DebugPart(
-              offset: Int32(clamping: size), width: Int32(width), form: form, meaning: meaning))
-        }
       }
+      note(meaning, form, width, widths, after: firstPart)
       size = size < 0 || width < 0 ? -1 : size + width
       note(
         DebugStep(
           name: DebugEntries.reads(name) ? name : 0, form: form, width: Int32(width),
-          meaning: meaning, implicit: implicit), after: first)
+          implicit: implicit), after: first)
     }
     abbreviation.interest = facts.interest(abbreviation.tag, abbreviation.hasChildren)
     abbreviation.size = Int32(truncatingIfNeeded: size)
@@ -153,10 +149,33 @@ struct DebugUnits {
     return abbreviation
   }
 
+  /// Adds a part; those that say nothing about types are one.
+  private mutating func note(
+    _ meaning: DebugFingerprint.Meaning, _ form: UInt16, _ width: Int, _ widths: DebugWidths,
+    after first: Int
+  ) {
+    var part = DebugPart(action: .other, meaning: meaning, form: form, width: Int32(width))
+    switch meaning {
+    case _ where width == 0: return
+    case .nothing where width > 0:
+      if parts.count > first, let last = parts.last, last.action == .skip, last.width < 1 << 20 {
+        parts[parts.count - 1].width += part.width
+        return
+      }
+      part.action = .skip
+    case .bytes where [1, 2, 4, 8].contains(width): part.action = .word
+    case .entry where form == 0x13: part.action = .entry
+    case .text where form == 0x0E && widths.offsetSize == 4: part.action = .text
+    case .text where form == 0x08: part.action = .ownText
+    default: break
+    }
+    parts.append(part)
+  }
+
   /// Adds a step; those that are passed over are one.
   private mutating func note(_ step: DebugStep, after first: Int) {
     if step.name == 0, step.width >= 0, steps.count > first, let last = steps.last, last.name == 0,
-      last.width >= 0, last.meaning == step.meaning, last.width < 1 << 20
+      last.width >= 0, last.width < 1 << 20
     {
       steps[steps.count - 1].width += step.width
     } else {
