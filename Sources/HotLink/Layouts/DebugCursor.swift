@@ -39,6 +39,17 @@ struct DebugCursor {
 
   @inline(__always)
   mutating func unsigned() -> UInt64 {
+    guard at < end else { return fail() }
+    let byte = base.load(fromByteOffset: at, as: UInt8.self)
+    guard byte & 0x80 != 0 else {
+      at &+= 1
+      return UInt64(byte)
+    }
+    return longUnsigned()
+  }
+
+  @inline(never)
+  private mutating func longUnsigned() -> UInt64 {
     var result: UInt64 = 0
     var shift: UInt64 = 0
     while at < end {
@@ -49,6 +60,16 @@ struct DebugCursor {
       shift &+= 7
     }
     return fail()
+  }
+
+  /// Moves behind a NUL.
+  @inline(__always)
+  mutating func skipText() {
+    while at < end {
+      let byte = base.load(fromByteOffset: at, as: UInt8.self)
+      at &+= 1
+      if byte == 0 { return }
+    }
   }
 
   mutating func signed() -> Int64 {

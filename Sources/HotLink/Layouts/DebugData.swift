@@ -1,33 +1,61 @@
-// The debug sections of one object as one linked file would have them: those of one name after each other
+// The debug sections of one object as one linked file has them: those of one name after each other
 // (type units have sections of their own), relocated, unpacked. A reference to code or data becomes a
-// `DebugPlace`, because an object has no addresses yet. DWARF 5, section 7.
+// `DebugPlace`, because an object has no addresses yet. Those of a shared object are taken as they are. DWARF 5, section 7.
 internal import CLoaderSupport
 internal import Glibc
 internal import LoaderEngine
 
-/// Where an address in debug data leads.
+/// Where an address in debug data leads: a place in a section of an object, or an address of a shared object.
 struct DebugPlace: Hashable {
-  /// Index of the section; -1: a COMMON symbol.
-  var section: Int
-  /// Offset in the section, or the symbol's index.
-  var offset: UInt64
+  let word: UInt64
 
+  /// - Parameters:
+  ///   - section: index of the section; -1: a COMMON symbol.
+  ///   - offset: offset in the section, or the symbol's index.
   init(section: Int, offset: UInt64) {
-    self.section = section
-    self.offset = offset
+    word = UInt64(section == -1 ? 0xFF_FFFF : section + 1) << 40 | (offset & 0xFF_FFFF_FFFF)
   }
 
-  /// From a relocated word; nil when that leads nowhere.
-  init?(_ word: UInt64) {
-    let section = word >> 40
-    guard section != 0 else { return nil }
-    self.section = section == 0xFF_FFFF ? -1 : Int(section) - 1
-    offset = word & 0xFF_FFFF_FFFF
+  /// - Parameter address: of a shared object; of a thread-local variable its offset in the template.
+  init(address: UInt64, isThreadLocal: Bool) {
+    word = isThreadLocal ? address | 1 << 63 : address & ~(1 << 63)
   }
 
-  /// As it stands in the place of an address.
-  var word: UInt64 {
-    UInt64(section == -1 ? 0xFF_FFFF : section + 1) << 40 | (offset & 0xFF_FFFF_FFFF)
+  private init(objectWord word: UInt64) { self.word = word }
+
+  /// From a word of debug data; nil when that leads nowhere.
+  init?(_ word: UInt64, isLinked: Bool, isThreadLocal: Bool) {
+    if isLinked {
+      // Linkers write 0 or -1 where code was left out.
+      guard isThreadLocal || word != 0, word < .max - 1 else { return nil }
+      self.init(address: word, isThreadLocal: isThreadLocal)
+    } else {
+      guard word >> 40 != 0 else { return nil }
+      self.init(objectWord: word)
+    }
+  }
+}
+
+/// A name that may be missing, in the room that a table of very many types can spare.
+struct DebugName: @unchecked Sendable {
+  // Sound: nothing is written through it.
+  private var base: UnsafeRawPointer?
+  private var count: UInt32 = 0
+
+  init(_ view: NameView?) {
+    base = view?.base
+    count = UInt32(clamping: view?.count ?? 0)
+  }
+
+  var view: NameView? { base.map { NameView(base: $0, count: Int(count)) } }
+
+  @inline(__always)
+  static func == (left: DebugName, right: DebugName) -> Bool {
+    guard left.count == right.count else { return false }
+    guard let a = left.base, let b = right.base else {
+      return (left.base == nil) == (right.base == nil)
+    }
+    return memcmp(a, b, Int(left.count)) == 0
   }
 }
 
@@ -64,6 +92,8 @@ final class DebugData {
     var bytes: Bytes
   }
 
+  /// Addresses are those of a linked file.
+  let isLinked: Bool
   private(set) var info = Area(base: DebugData.nothing, count: 0)
   /// Type units of DWARF 4 begin here in `info`.
   private(set) var typesStart = 0
@@ -77,23 +107,25 @@ final class DebugData {
   /// Strings of several sections were put together here.
   private(set) var holdsNames = false
   private var infoParts: [Part] = []
+  /// As the object has it.
+  private var infoStart = DebugData.nothing
   private var copies: [UnsafeMutableRawPointer] = []
 
   /// Instead of the meaning of an undefined symbol.
   private static let absent = UInt64.max
   private static var nothing: UnsafeRawPointer { NameView("").base }
 
-  /// nil when the object has no debug data about types.
+  /// nil when there is no debug data about types.
   ///
   /// - Throws: `LinkError` for a section that cannot be unpacked.
-  init?(_ object: ObjectFile) throws(LinkError) {
+  init?(_ source: LayoutSource) throws(LinkError) {
     var parts = [[Part]](repeating: [], count: Kind.allCases.count)
-    for section in object.sections.indices where !object.sections[section].isAllocated {
-      let name = object.name(ofSection: section)
+    for section in 0..<source.sectionCount where !source.isAllocated(section) {
+      let name = source.name(ofSection: section)
       let isPlain = name.hasPrefix(".debug_")
       guard isPlain || name.hasPrefix(".zdebug_"),
         let kind = Kind(name.dropFirst(isPlain ? 7 : 8)),
-        let bytes = try object.unpackedContents(ofSection: section)
+        let bytes = try source.unpackedContents(ofSection: section)
       else { continue }
       parts[kind.rawValue].append(Part(section: section, start: 0, bytes: bytes))
     }
@@ -102,7 +134,7 @@ final class DebugData {
     typesStart = parts[Kind.info.rawValue].reduce(0) { $0 + $1.bytes.count }
     parts[Kind.info.rawValue] += parts[Kind.types.rawValue]
     parts[Kind.types.rawValue] = []
-    var bases = [Int](repeating: -1, count: object.sections.count)
+    var bases = [Int](repeating: -1, count: source.sectionCount)
     for kind in parts.indices {
       var end = 0
       for index in parts[kind].indices {
@@ -112,10 +144,13 @@ final class DebugData {
       }
     }
     var lists: [Int: [Int]] = [:]
-    for list in object.relocationSections {
-      let target = Int(object.sections[list].info)
-      if bases[target] >= 0 { lists[target, default: []].append(list) }
+    if case .object(let object) = source {
+      for list in object.relocationSections {
+        let target = Int(object.sections[list].info)
+        if bases[target] >= 0 { lists[target, default: []].append(list) }
+      }
     }
+    isLinked = source.isLinked
     var targets: [UInt64] = []
     for kind in Kind.allCases {
       let own = parts[kind.rawValue]
@@ -128,10 +163,11 @@ final class DebugData {
         let copy = UnsafeMutableRawPointer.allocate(byteCount: area.count + 8, alignment: 8)
         copies.append(copy)
         holdsNames = holdsNames || kind == .strings || kind == .lineStrings
-        if targets.isEmpty { targets = DebugData.targets(object, bases) }
         for part in own {
           (copy + part.start).copyMemory(from: part.bytes.base, byteCount: part.bytes.count)
-          for list in lists[part.section] ?? [] {
+          guard case .object(let object) = source, let own = lists[part.section] else { continue }
+          if targets.isEmpty { targets = DebugData.targets(object, bases) }
+          for list in own {
             DebugData.relocate(copy + part.start, part.bytes.count, object, list, targets)
           }
         }
@@ -141,6 +177,7 @@ final class DebugData {
       case .info:
         info = area
         infoParts = own
+        infoStart = first.bytes.base
       case .types: break
       case .abbreviations: abbreviations = area
       case .strings: strings = area
@@ -204,6 +241,7 @@ final class DebugData {
 
   /// The text at an offset of `info`, where it stays when this is gone.
   func text(inInfo offset: Int) -> NameView? {
+    if infoParts.count == 1 { return DebugData.text(infoStart, info.count, offset) }
     guard let part = infoParts.last(where: { $0.start <= offset }) else { return nil }
     return DebugData.text(part.bytes.base, part.bytes.count, offset - part.start)
   }
@@ -212,6 +250,11 @@ final class DebugData {
   /// ones, live as long as their owner.
   func text(_ area: Area, _ offset: UInt64) -> NameView? {
     DebugData.text(area.base, area.count, Int(clamping: offset))
+  }
+
+  /// Whether a text stands anywhere.
+  func mentions(_ text: StaticString) -> Bool {
+    [strings, info].contains { NameView(base: $0.base, count: $0.count).contains(text) }
   }
 
   private static func text(_ base: UnsafeRawPointer, _ count: Int, _ offset: Int) -> NameView? {

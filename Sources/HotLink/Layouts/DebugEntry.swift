@@ -1,89 +1,118 @@
 // Units, abbreviations and entries of debug data as values (DWARF 5, section 7.5).
 
+/// What attributes' sizes depend on.
+struct DebugWidths {
+  var version: UInt16
+  /// 8 in 64-bit DWARF.
+  var offsetSize: UInt8
+  var addressSize: UInt8 = 8
+}
+
 /// A unit of debug data.
 struct DebugUnitHeader {
   var start: Int
   var end: Int
-  var version: UInt16
-  /// 8 in 64-bit DWARF.
-  var offsetSize: Int
-  var addressSize: Int
+  var widths: DebugWidths
   var firstEntry = 0
-  /// Index of its abbreviations.
-  var table = 0
+  /// Its abbreviations in the list of all, by code from 1 on.
+  var abbreviations = Span32()
   var stringBase = 8
   var addressBase = 8
   var language: UInt16 = 0
-  /// Of a type unit: by what it is referred to, and where its type is.
-  var signature: UInt64?
+  /// Of a type unit: where its type is.
   var typeOffset = 0
 }
 
-/// An attribute as an abbreviation lists it.
-struct DebugAttribute {
+/// What to do with an attribute of an entry, or with several that say nothing about types.
+struct DebugStep {
+  /// DW_AT_…; 0 for what is passed over.
   var name: UInt16
   var form: UInt16
+  /// Bytes; -1 when they vary.
+  var width: Int32
+  /// Of DW_FORM_implicit_const.
   var implicit: Int64
+}
+
+/// An attribute, or several, as a pass over all entries sees them.
+struct DebugPart {
+  enum Action: UInt8 {
+    /// `width` bytes say nothing about types.
+    case skip
+    /// 1, 2, 4 or 8 bytes count.
+    case word
+    /// DW_FORM_ref4 to an entry.
+    case entry
+    /// DW_FORM_strp of 4 bytes.
+    case text
+    /// DW_FORM_string.
+    case ownText
+    /// As `form` and `meaning` say.
+    case other
+  }
+  var action: Action
+  var meaning: DebugFingerprint.Meaning
+  var form: UInt16
+  var width: Int32
 }
 
 /// The shape of an entry.
 struct DebugAbbreviation {
   enum Interest: UInt8 { case none, scope, record, variable, declaration, function, base }
-  var tag: UInt16
-  var hasChildren: Bool
-  var interest: Interest
-  var first: Int32
-  var count: Int32
+  var tag: UInt16 = 0
+  var hasChildren = false
+  var interest = Interest.none
   /// Of all attributes together; -1 when they vary.
-  var size: Int32
-  /// What of a fixed-size entry counts for types, in the list of `DebugEntries`.
-  var kept = Span32()
+  var size: Int32 = 0
+  var steps = Span32()
+  /// The same for a pass over all entries.
+  var parts = Span32()
+  /// A number for what all its entries have in common; 0: they say nothing about types.
+  var print: UInt64 = 0
 }
 
 /// An attribute's value, not yet looked up.
 struct DebugValue {
-  var form: UInt16 = 0
+  /// Of a block, an expression or a text in place: where its bytes are in `info`.
   var number: UInt64 = 0
-  /// Bytes of a block or expression, in `info`.
-  var at = 0
-  var count = 0
+  /// Bytes of a block or expression.
+  var count: UInt32 = 0
+  var form: UInt16 = 0
   var isPresent: Bool { form != 0 }
 }
 
 /// What is read of an entry.
 struct DebugEntry {
   var offset = 0
-  var unit = 0
-  var tag: UInt16 = 0
-  var hasChildren = false
   /// Behind its attributes.
   var next = 0
-  var name = DebugValue()
-  var linkageName = DebugValue()
   /// Offsets of other entries; -1: none.
   var type = -1
   var origin = -1
   var sibling = -1
-  var hasSpecification = false
+  var unit: Int32 = 0
+  var tag: UInt16 = 0
+  var encoding: UInt8 = 0
+  var hasChildren = false
   var byteSize: Int64 = -1
   var bitSize: Int64 = -1
   var dataBitOffset: Int64 = -1
   var bitOffset = Int64.min
-  var encoding: UInt8 = 0
-  var memberLocation = DebugValue()
+  var name = DebugValue()
+  var linkageName = DebugValue()
+  /// Of a variable, a member, or a function's code.
   var location = DebugValue()
+  /// Of an enumerator; of a virtual function its slot.
   var constant = DebugValue()
   var upperBound = DebugValue()
   var elementCount = DebugValue()
-  var slot = DebugValue()
-  var discriminant = DebugValue()
+  var hasSpecification = false
   var isDeclaration = false
   var isExternal = false
   var isArtificial = false
   var isVirtual = false
   /// A class with a copy constructor or destructor of its own.
   var isPassedByReference = false
-  var lowPC = DebugValue()
 }
 
 /// What an abbreviation's attributes say about its entries.
@@ -97,7 +126,7 @@ struct AttributeFacts {
     switch name {
     case 0x02:  // DW_AT_location
       hasLocation = true
-      hasPlace = form == 0x18 || form == 0x0A || form == 0x03 || form == 0x04 || form == 0x09
+      hasPlace = DebugForm.isBlock(form)
     case 0x3C: isDeclaration = true
     case 0x11, 0x55: hasCode = true  // DW_AT_low_pc, DW_AT_ranges
     default: break

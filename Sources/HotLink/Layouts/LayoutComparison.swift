@@ -6,11 +6,10 @@ internal import LoaderEngine
 struct LayoutComparison {
   let old: TypeTable
   let new: TypeTable
-  /// Pairs that are equal, with all they reach.
-  private var equal: Set<UInt64> = []
+  private var pairs: TypePairs
   var steps: [Step] = []
-  private var seen: Set<UInt64> = []
-  private var seenBehind: Set<UInt64> = []
+  /// Steps behind pointers, which come after all others.
+  private var behind: [Int] = []
   private var found: [Found] = []
   /// Stop at pointers: as a caller and a called function must agree.
   let staysByValue: Bool
@@ -53,6 +52,7 @@ struct LayoutComparison {
     self.old = old
     self.new = new
     self.staysByValue = staysByValue
+    pairs = TypePairs(count: old.nodes.count)
   }
 
   /// All differences between two types, those that are not behind pointers first; empty: none.
@@ -64,12 +64,11 @@ struct LayoutComparison {
     var before = oldType
     var after = newType
     if growsAtEnd { (before, after) = elements(before, after) }
-    guard !equal.contains(LayoutComparison.key(before, after)) else { return [] }
-    steps = []
-    seen = []
-    seenBehind = []
+    guard !pairs.areEqual(old.resolved(before), new.resolved(after)) else { return [] }
+    steps.removeAll(keepingCapacity: true)
+    behind.removeAll(keepingCapacity: true)
     found = []
-    var behind: [Int] = []
+    pairs.begin()
     visit(before, after, parent: -1, before == oldType ? .root : .element, false)
     var at = 0
     var atBehind = 0
@@ -80,15 +79,15 @@ struct LayoutComparison {
       } else if atBehind < behind.count {
         let step = steps[behind[atBehind]]
         // What is also there by value has been compared as that.
-        if !seen.contains(LayoutComparison.key(step.old, step.new)) { compare(behind[atBehind]) }
+        if !pairs.isByValue(step.old, step.new) { compare(behind[atBehind]) }
         atBehind += 1
       } else {
         break
       }
     }
-    if found.isEmpty {
-      equal.formUnion(seen)
-      equal.formUnion(seenBehind)
+    guard !found.isEmpty else {
+      for step in steps { pairs.noteEqual(step.old, step.new) }
+      return []
     }
     return found.map(tell)
   }
@@ -104,21 +103,11 @@ struct LayoutComparison {
     return (before.target, after.target)
   }
 
-  private static func key(_ a: TypeIndex, _ b: TypeIndex) -> UInt64 {
-    UInt64(UInt32(bitPattern: a)) << 32 | UInt64(UInt32(bitPattern: b))
-  }
-
   private mutating func visit(
     _ a: TypeIndex, _ b: TypeIndex, parent: Int, _ link: Link, _ isBehindPointer: Bool
   ) {
     let (before, after) = (old.resolved(a), new.resolved(b))
-    let key = LayoutComparison.key(before, after)
-    if equal.contains(key) { return }
-    if isBehindPointer {
-      guard !seen.contains(key), seenBehind.insert(key).inserted else { return }
-    } else {
-      guard seen.insert(key).inserted else { return }
-    }
+    guard pairs.visit(before, after, isBehindPointer: isBehindPointer) else { return }
     steps.append(
       Step(
         old: before, new: after, parent: parent, link: link, isBehindPointer: isBehindPointer))
@@ -158,16 +147,7 @@ struct LayoutComparison {
       if staysByValue { return comparePointees(index, before, after) }
       visit(before.target, after.target, parent: index, .pointee, true)
     case (.array, .array):
-      let counts = (
-        old.members(of: before).map(\.offset), new.members(of: after).map(\.offset)
-      )
-      if counts.0 != counts.1 {
-        if counts.0.count == 1, counts.1.count == 1 {
-          whole(index, .done(.elements(from: counts.0[0], to: counts.1[0])))
-        } else {
-          retyped(index)
-        }
-      }
+      compareCounts(index, before, after)
       visit(before.target, after.target, parent: index, .element, behind)
     case (.function, .function):
       visit(before.target, after.target, parent: index, .result, behind)
@@ -179,6 +159,20 @@ struct LayoutComparison {
     case (.enumeration, .enumeration): compareEnumerators(index, before, after)
     case (.record, .record), (.union, .union): compareMembers(index, before, after)
     default: retyped(index)
+    }
+  }
+
+  private mutating func compareCounts(_ index: Int, _ before: TypeNode, _ after: TypeNode) {
+    let (left, right) = (before.members.range, after.members.range)
+    let isSame =
+      left.count == right.count
+      && zip(left, right).allSatisfy { old.members[$0].offset == new.members[$1].offset }
+    guard !isSame else { return }
+    if left.count == 1, right.count == 1 {
+      let counts = (old.members[left.lowerBound].offset, new.members[right.lowerBound].offset)
+      whole(index, .done(.elements(from: counts.0, to: counts.1)))
+    } else {
+      retyped(index)
     }
   }
 
@@ -237,10 +231,11 @@ struct LayoutComparison {
 
   private mutating func compareMembers(_ index: Int, _ before: TypeNode, _ after: TypeNode) {
     let behind = steps[index].isBehindPointer
-    let (left, right) = (old.members(of: before), new.members(of: after))
-    compareDerived(index)
+    if !old.derived.isEmpty { compareDerived(index) }
     let count = found.count
-    if !matchInOrder(index, left, right, behind) { matchByName(index, left, right, behind) }
+    if !matchInOrder(index, before, after, behind) {
+      matchByName(index, old.members(of: before), new.members(of: after), behind)
+    }
     if found.count == count, before.size != after.size {
       note(index, .type, nil, .resized(from: before.size, to: after.size))
     }
@@ -259,15 +254,19 @@ struct LayoutComparison {
 
   /// The common case: the same members at the same places.
   private mutating func matchInOrder(
-    _ index: Int, _ left: ArraySlice<TypeMember>, _ right: ArraySlice<TypeMember>, _ behind: Bool
+    _ index: Int, _ before: TypeNode, _ after: TypeNode, _ behind: Bool
   ) -> Bool {
-    guard left.count == right.count,
-      zip(left, right).allSatisfy({ a, b in
-        a.kind == b.kind && LayoutComparison.haveSameName(a, b) && a.offset == b.offset
-          && a.bitSize == b.bitSize
-      })
-    else { return false }
-    for (a, b) in zip(left, right) { follow(index, a, b, behind) }
+    guard before.members.count == after.members.count else { return false }
+    let distance = Int(after.members.first) &- Int(before.members.first)
+    for position in before.members.range {
+      let (a, b) = (old.members[position], new.members[position &+ distance])
+      guard a.kind == b.kind, a.offset == b.offset, a.bitSize == b.bitSize,
+        LayoutComparison.haveSameName(a, b)
+      else { return false }
+    }
+    for position in before.members.range {
+      follow(index, old.members[position], new.members[position &+ distance], behind)
+    }
     return true
   }
 
@@ -348,10 +347,6 @@ struct LayoutComparison {
   static func haveSameName(_ a: TypeMember, _ b: TypeMember) -> Bool {
     // The pointer to the table is named after the class.
     if a.kind == .tablePointer { return true }
-    switch (a.name, b.name) {
-    case (nil, nil): return true
-    case (let one?, let other?): return one == other
-    default: return false
-    }
+    return a.hasSameName(as: b)
   }
 }

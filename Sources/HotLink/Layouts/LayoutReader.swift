@@ -4,10 +4,11 @@
 internal import LoaderEngine
 
 /// Fills a `TypeTable`.
-final class LayoutReader {
+struct LayoutReader {
   private let entries: DebugEntries
   private(set) var table = TypeTable()
-  private var known: [Int: TypeIndex] = [:]
+  /// Nodes by the offsets of their entries.
+  private var known: WordTable<UInt32>
   /// Of each node; -1: none.
   private var offsets: [Int] = []
   /// Entries whose nodes are still empty.
@@ -15,23 +16,28 @@ final class LayoutReader {
 
   init(_ entries: DebugEntries) {
     self.entries = entries
-    table.isC = entries.units.contains { LayoutReader.isC($0.language) }
+    let expected = min(entries.scan.records.count * 6, 1 << 14)
+    known = WordTable(capacity: expected)
+    offsets.reserveCapacity(expected)
+    table.nodes.reserveCapacity(expected)
+    table.members.reserveCapacity(expected * 2)
+    table.isC = entries.units.headers.contains { LayoutReader.isC($0.language) }
   }
 
   // DW_LANG_C89, C, C99, C11, C17, C23.
-  private static func isC(_ language: UInt16) -> Bool {
+  static func isC(_ language: UInt16) -> Bool {
     [0x01, 0x02, 0x0C, 0x1D, 0x2C, 0x3E].contains(language)
   }
 
   /// The type of an entry, and everything it reaches.
-  func type(at offset: Int) -> TypeIndex {
+  mutating func type(at offset: Int) -> TypeIndex {
     let index = node(at: offset)
     drain()
     return index
   }
 
   /// The type of a function's entry: what it returns and takes.
-  func signature(of function: DebugEntry) -> TypeIndex {
+  mutating func signature(of function: DebugEntry) -> TypeIndex {
     var node = TypeNode(shape: .function)
     node.target = self.node(at: declared(function).type)
     // An optimised body may have lost parameters; what it was made of has them.
@@ -51,19 +57,17 @@ final class LayoutReader {
 
   /// Adds the classes that objects behind pointers may be of: those derived from what has been reached and has virtual
   /// functions.
-  func addDerivedClasses() {
+  mutating func addDerivedClasses() {
     guard table.members.contains(where: { $0.kind == .tablePointer }) else { return }
     var byBase: [Int: [Int]] = [:]
-    for (record, offset) in entries.bases {
+    for (record, offset) in entries.scan.bases {
       guard let base = entries.entry(at: offset)?.type, base >= 0 else { continue }
       byBase[base, default: []].append(record)
     }
     var at = 0
     while at < table.nodes.count {
       if offsets[at] >= 0, let derived = byBase[offsets[at]], isPolymorphic(TypeIndex(at)) {
-        for offset in derived {
-          table.derived[TypeIndex(at), default: []].append(node(at: offset))
-        }
+        table.derived[TypeIndex(at), default: []] += derived.map { node(at: $0) }
         drain()
       }
       at += 1
@@ -84,6 +88,7 @@ final class LayoutReader {
 
   /// The entry that has the type and name: a definition may refer to its declaration.
   func declared(_ entry: DebugEntry) -> DebugEntry {
+    guard entry.origin >= 0 else { return entry }
     var found = entry
     for _ in 0..<4 where found.origin >= 0 {
       guard found.type < 0 || !found.name.isPresent, let next = entries.entry(at: found.origin)
@@ -97,11 +102,12 @@ final class LayoutReader {
   }
 
   /// Names around an entry, outermost first.
-  func scopes(around offset: Int) -> Span32 {
-    var names: [NameView] = []
+  mutating func scopes(around offset: Int) -> Span32 {
     var index = entries.scope(around: offset)
+    guard index >= 0 else { return Span32() }
+    var names: [NameView] = []
     while index >= 0, names.count < 32 {
-      let scope = entries.scopes[index]
+      let scope = entries.scan.scopes[index]
       if let found = entries.entry(at: scope.start) {
         let entry = declared(found)
         if let name = entries.text(entry.name, entry.unit) {
@@ -124,24 +130,26 @@ final class LayoutReader {
 
   // MARK: nodes
 
-  private func node(at offset: Int) -> TypeIndex {
+  private mutating func node(at offset: Int) -> TypeIndex {
     guard offset >= 0 else { return -1 }
-    if let index = known[offset] { return index }
+    let known = self.known[UInt32(truncatingIfNeeded: offset)]
+    if known >= 0 { return known }
     let index = TypeIndex(truncatingIfNeeded: table.nodes.count)
     table.nodes.append(TypeNode())
     offsets.append(offset)
-    known[offset] = index
+    self.known.set(UInt32(truncatingIfNeeded: offset), index)
     pending.append((offset, index))
     return index
   }
 
-  private func drain() {
+  private mutating func drain() {
     while let (offset, index) = pending.popLast() {
-      table.nodes[Int(index)] = entries.entry(at: offset).map(read) ?? TypeNode(shape: .nothing)
+      let node = entries.entry(at: offset).map { read($0) } ?? TypeNode(shape: .nothing)
+      table.nodes[Int(index)] = node
     }
   }
 
-  private func read(_ entry: DebugEntry) -> TypeNode {
+  private mutating func read(_ entry: DebugEntry) -> TypeNode {
     var node = TypeNode(shape: .nothing)
     node.name = entries.text(entry.name, entry.unit)
     node.size = UInt64(clamping: max(entry.byteSize, 0))
@@ -167,11 +175,12 @@ final class LayoutReader {
     case DebugTag.enumeration: readEnumeration(&node, entry)
     case DebugTag.array:
       follow(&node, .array, entry)
-      collect(&node, entry) { child, found in
+      collect(&node, entry) { reader, child in
         guard child.tag == DebugTag.subrange || child.tag == DebugTag.enumeration else { return }
+        let entries = reader.entries
         let count =
           entries.number(child.elementCount) ?? entries.number(child.upperBound).map { $0 &+ 1 }
-        found.append(TypeMember(kind: .dimension, offset: count ?? -1))
+        reader.table.members.append(TypeMember(kind: .dimension, offset: count ?? -1))
       }
     case DebugTag.subroutine:
       follow(&node, .function, entry)
@@ -181,7 +190,7 @@ final class LayoutReader {
     return node
   }
 
-  private func follow(
+  private mutating func follow(
     _ node: inout TypeNode, _ shape: TypeNode.Shape, _ entry: DebugEntry, size: UInt64 = 0
   ) {
     node.shape = shape
@@ -189,7 +198,7 @@ final class LayoutReader {
     if node.size == 0 { node.size = size }
   }
 
-  private func readRecord(_ node: inout TypeNode, _ entry: DebugEntry) {
+  private mutating func readRecord(_ node: inout TypeNode, _ entry: DebugEntry) {
     // Its definition is in a type unit.
     if entry.type >= 0 { return follow(&node, .alias, entry) }
     node.scopes = scopes(around: entry.offset)
@@ -199,56 +208,57 @@ final class LayoutReader {
     }
     node.shape = entry.tag == DebugTag.union ? .union : .record
     var isPlain = !entry.isPassedByReference
-    collect(&node, entry) { child, found in
+    collect(&node, entry) { reader, child in
       // DWARF 4 does not say how it is passed.
       if child.tag == DebugTag.subprogram, !child.isArtificial,
-        entries.text(child.name, child.unit)?.hasPrefix("~") == true
+        reader.entries.text(child.name, child.unit)?.hasPrefix("~") == true
       {
         isPlain = false
       }
-      readMember(child, &found)
+      reader.readMember(child)
     }
     node.isPlain = isPlain
   }
 
-  private func readMember(_ child: DebugEntry, _ found: inout [TypeMember]) {
+  private mutating func readMember(_ child: DebugEntry) {
     switch child.tag {
-    case DebugTag.member: if let member = field(child) { found.append(member) }
+    case DebugTag.member: readField(child)
     case DebugTag.inheritance:
-      let offset = entries.number(child.memberLocation)
-      found.append(
+      let offset = entries.number(child.location)
+      table.members.append(
         TypeMember(
           kind: child.isVirtual || offset == nil ? .virtualBase : .base, type: node(at: child.type),
           offset: child.isVirtual ? -1 : (offset ?? -1) &* 8))
     case DebugTag.subprogram where child.isVirtual:
       let name = entries.text(child.name, child.unit)
-      found.append(
+      table.members.append(
         TypeMember(
           kind: .virtualFunction, name: name,
           signature: LayoutReader.signature(entries.text(child.linkageName, child.unit), name),
-          offset: entries.number(child.slot) ?? -1))
+          offset: entries.number(child.constant) ?? -1))
     case DebugTag.variantPart:
       // Rust: one field for what tells the variants apart, and those of all variants.
-      var parts: [DebugEntry] = []
-      entries.forEachChild(of: child) { parts.append($0) }
-      for part in parts {
-        if part.tag == DebugTag.member, let member = field(part) { found.append(member) }
+      var parts = entries.children(of: child)
+      var part = DebugEntry()
+      while parts.next(&part) {
+        if part.tag == DebugTag.member { readField(part) }
         guard part.tag == DebugTag.variant else { continue }
-        entries.forEachChild(of: part) { inner in
-          if inner.tag == DebugTag.member, let member = field(inner) { found.append(member) }
-        }
+        var members = entries.children(of: part)
+        var inner = DebugEntry()
+        while members.next(&inner) { if inner.tag == DebugTag.member { readField(inner) } }
       }
     default: break
     }
   }
 
-  private func field(_ entry: DebugEntry) -> TypeMember? {
+  private mutating func readField(_ entry: DebugEntry) {
     // A static member is a variable of its own.
-    guard !entry.isDeclaration, !entry.isExternal else { return nil }
+    guard !entry.isDeclaration, !entry.isExternal else { return }
     let name = entries.text(entry.name, entry.unit)
-    let start = (entries.number(entry.memberLocation) ?? 0) &* 8
+    let start = (entries.number(entry.location) ?? 0) &* 8
     if entry.isArtificial || name == nil, name?.hasPrefix("_vptr") == true {
-      return TypeMember(kind: .tablePointer, name: name, offset: start)
+      table.members.append(TypeMember(kind: .tablePointer, name: name, offset: start))
+      return
     }
     var member = TypeMember(kind: .field, name: name, type: node(at: entry.type), offset: start)
     if entry.bitSize >= 0 {
@@ -261,10 +271,10 @@ final class LayoutReader {
         member.offset = start &+ storage &* 8 &- entry.bitOffset &- entry.bitSize
       }
     }
-    return member
+    table.members.append(member)
   }
 
-  private func readEnumeration(_ node: inout TypeNode, _ entry: DebugEntry) {
+  private mutating func readEnumeration(_ node: inout TypeNode, _ entry: DebugEntry) {
     if entry.type >= 0, entry.isDeclaration { return follow(&node, .alias, entry) }
     node.scopes = scopes(around: entry.offset)
     guard !entry.isDeclaration else {
@@ -272,36 +282,41 @@ final class LayoutReader {
       return
     }
     node.shape = .enumeration
-    collect(&node, entry) { child, found in
+    collect(&node, entry) { reader, child in
       guard child.tag == DebugTag.enumerator else { return }
-      found.append(
+      reader.table.members.append(
         TypeMember(
-          kind: .enumerator, name: entries.text(child.name, child.unit),
+          kind: .enumerator, name: reader.entries.text(child.name, child.unit),
           offset: Int64(bitPattern: child.constant.number)))
     }
   }
 
-  private func fillParameters(_ node: inout TypeNode, _ entry: DebugEntry) {
-    collect(&node, entry) { child, found in
+  private mutating func fillParameters(_ node: inout TypeNode, _ entry: DebugEntry) {
+    collect(&node, entry) { reader, child in
       if child.tag == DebugTag.parameter {
-        found.append(TypeMember(kind: .parameter, type: self.node(at: declared(child).type)))
+        let type = child.origin < 0 ? child.type : reader.declared(child).type
+        reader.table.members.append(TypeMember(kind: .parameter, type: reader.node(at: type)))
       } else if child.tag == DebugTag.unspecifiedParameters {
-        found.append(TypeMember(kind: .parameter, type: -1))
+        reader.table.members.append(TypeMember(kind: .parameter, type: -1))
       }
     }
   }
 
   /// The members of a node, which lie side by side.
-  private func collect(
+  ///
+  /// - Parameter body: adds what a child is to the table; nodes that it makes are read later.
+  @inline(__always)
+  private mutating func collect(
     _ node: inout TypeNode, _ entry: DebugEntry,
-    _ body: (DebugEntry, inout [TypeMember]) -> Void
+    _ body: (inout LayoutReader, DebugEntry) -> Void
   ) {
-    var found: [TypeMember] = []
-    entries.forEachChild(of: entry) { body($0, &found) }
+    let first = table.members.count
+    var children = entries.children(of: entry)
+    var child = DebugEntry()
+    while children.next(&child) { body(&self, child) }
     node.members = Span32(
-      first: Int32(truncatingIfNeeded: table.members.count),
-      count: Int32(truncatingIfNeeded: found.count))
-    table.members += found
+      first: Int32(truncatingIfNeeded: first),
+      count: Int32(truncatingIfNeeded: table.members.count - first))
   }
 
   /// What follows a function's name in its linkage name.

@@ -5,7 +5,7 @@ internal import LoaderEngine
 typealias TypeIndex = Int32
 
 /// A type.
-struct TypeNode {
+struct TypeNode: Sendable {
   enum Shape: UInt8 {
     /// On the reader's list.
     case pending
@@ -24,18 +24,25 @@ struct TypeNode {
     case qualified
   }
 
-  var shape = Shape.pending
-  var encoding: UInt8 = 0
+  private var ownName = DebugName(nil)
+  var target: TypeIndex = -1
   /// Bytes.
   var size: UInt64 = 0
-  var name: NameView?
   /// Names around it, outermost first, in the table's `scopeNames`.
   var scopes = Span32()
-  var target: TypeIndex = -1
   /// Its members in the table's `members`.
   var members = Span32()
+  var shape: Shape
+  var encoding: UInt8 = 0
   /// Its bytes can be copied.
   var isPlain = true
+
+  init(shape: Shape = .pending) { self.shape = shape }
+
+  var name: NameView? {
+    get { ownName.view }
+    set { ownName = DebugName(newValue) }
+  }
 }
 
 /// A range of one of the table's lists.
@@ -60,15 +67,32 @@ struct TypeMember {
     case parameter
   }
 
+  private let ownName: DebugName
+  var type: TypeIndex
+  private let ownSignature: DebugName
   var kind: Kind
-  var name: NameView?
-  /// Of a virtual function, what its linkage name says after its name: the parameters.
-  var signature: NameView?
-  var type: TypeIndex = -1
   /// Bits from the start, or as the kind says.
-  var offset: Int64 = 0
+  var offset: Int64
   /// Of a bit field; 0: it is none.
   var bitSize: UInt64 = 0
+
+  init(
+    kind: Kind, name: NameView? = nil, signature: NameView? = nil, type: TypeIndex = -1,
+    offset: Int64 = 0
+  ) {
+    self.kind = kind
+    ownName = DebugName(name)
+    ownSignature = DebugName(signature)
+    self.type = type
+    self.offset = offset
+  }
+
+  var name: NameView? { ownName.view }
+  /// Of a virtual function, what its linkage name says after its name: the parameters.
+  var signature: NameView? { ownSignature.view }
+
+  @inline(__always)
+  func hasSameName(as other: TypeMember) -> Bool { ownName == other.ownName }
 }
 
 /// Types and their parts.

@@ -20,28 +20,29 @@ final class UnitLayouts {
   typealias Entity = UnitTypes.Entity
   typealias Held = UnitTypes.Held
 
+  /// What was looked at.
+  let source: LayoutSource
   /// nil when there is nothing that can be read.
   let fingerprint: DebugFingerprint?
-  private let object: ObjectFile
   private var entries: DebugEntries?
   private var knownSight: Sight?
   private var known: UnitTypes?
 
-  init(_ object: ObjectFile) {
-    self.object = object
+  init(_ source: LayoutSource) {
+    self.source = source
     do {
-      guard let data = try DebugData(object) else {
+      guard let data = try DebugData(source) else {
         fingerprint = nil
         knownSight = .blind
         return
       }
       let entries = DebugEntries(data)
-      if entries.damage != nil {
+      if entries.scan.damage != nil {
         knownSight = .damaged
-      } else if entries.isSplit {
+      } else if entries.units.isSplit {
         knownSight = .split
       }
-      fingerprint = knownSight == nil ? entries.fingerprint : nil
+      fingerprint = knownSight == nil ? entries.scan.fingerprint : nil
       if knownSight == nil { self.entries = entries }
     } catch {
       fingerprint = nil
@@ -60,25 +61,31 @@ final class UnitLayouts {
     return true
   }
 
-  private var types: UnitTypes? {
+  /// What there is to compare; nil when there is nothing.
+  var types: UnitTypes? {
     if let known { return known }
-    let entries = entries ?? (try? DebugData(object)).flatMap { $0.map { DebugEntries($0) } }
+    let entries = entries ?? (try? DebugData(source)).flatMap { $0.map { DebugEntries($0) } }
     self.entries = nil
-    known = entries.map { UnitTypes(object, $0) }
+    known = entries.map { UnitTypes(source, $0) }
     return known
   }
 
   var table: TypeTable { types?.table ?? TypeTable() }
   /// By symbol.
-  var variables: [Int: Entity] { types?.variables ?? [:] }
+  var variables: [Entity] { types?.variables ?? [] }
   /// Of functions that other units may call, by symbol.
-  var functions: [Int: Entity] { types?.functions ?? [:] }
+  var functions: [Entity] { types?.functions ?? [] }
   /// Variables that the optimiser has split into several, by their name in the source.
   var split: [String: Entity] { types?.split ?? [:] }
   /// Variables of other units, by symbol name.
   var elsewhere: [String: Entity] { types?.elsewhere ?? [:] }
   /// What `std::function` objects hold, in the order of the source.
   var held: [Held] { types?.held ?? [] }
+
+  /// The name of an entity's symbol.
+  func symbolName(of entity: Entity) -> NameView {
+    entity.symbol < 0 ? NameView("") : source.name(ofSymbol: Int(entity.symbol))
+  }
 
   // MARK: questions
 
@@ -96,12 +103,12 @@ final class UnitLayouts {
     types?.signature(function, mentions: name) ?? false
   }
 
-  /// A type of an object by name, whether or not anything kept reaches it.
-  static func definition(of name: String, in object: ObjectFile) -> (TypeTable, TypeIndex)? {
-    guard let data = try? DebugData(object) else { return nil }
+  /// A type by name, whether or not anything kept reaches it.
+  static func definition(of name: String, in source: LayoutSource) -> (TypeTable, TypeIndex)? {
+    guard let data = try? DebugData(source) else { return nil }
     let entries = DebugEntries(data)
-    let reader = LayoutReader(entries)
-    for offset in entries.records {
+    var reader = LayoutReader(entries)
+    for offset in entries.scan.records {
       guard let entry = entries.entry(at: offset), let own = entries.text(entry.name, entry.unit),
         name.hasSuffix(own.string)
       else { continue }

@@ -7,9 +7,11 @@ internal import LoaderEngine
 final class UnitTypes {
   /// A variable or function, by its name in the source.
   struct Entity {
+    /// Index of its symbol; -1: it has none of its own.
+    var symbol: Int32 = -1
+    var type: TypeIndex
     var name: NameView?
     var scopes: Span32
-    var type: TypeIndex
   }
 
   /// What a `std::function` made in this object holds.
@@ -22,116 +24,48 @@ final class UnitTypes {
     var type: TypeIndex
   }
 
-  private(set) var sight = UnitLayouts.Sight.sees
-  private(set) var table = TypeTable()
-  /// By symbol.
-  private(set) var variables: [Int: Entity] = [:]
-  private(set) var functions: [Int: Entity] = [:]
+  let sight: UnitLayouts.Sight
+  let table: TypeTable
+  /// By symbol, rising.
+  let variables: [Entity]
+  /// Those that other units may call, by symbol, rising.
+  let functions: [Entity]
   /// Variables that the optimiser has split into several, by their name in the source.
-  private(set) var split: [String: Entity] = [:]
+  let split: [String: Entity]
   /// Variables of other units, by symbol name.
-  private(set) var elsewhere: [String: Entity] = [:]
+  let elsewhere: [String: Entity]
   /// In the order of the source.
-  private(set) var held: [Held] = []
+  let held: [Held]
   /// Nodes up to here are reached from variables.
-  private(set) var reachedFromVariables = 0
+  let reachedFromVariables: Int
   // Names lie in these.
-  private let object: ObjectFile
-  private var owners: [Bytes] = []
-  private var data: DebugData?
+  private let source: LayoutSource
+  private let owners: [Bytes]
+  private let data: DebugData?
 
-  init(_ object: ObjectFile, _ entries: DebugEntries) {
-    self.object = object
+  init(_ source: LayoutSource, _ entries: DebugEntries) {
+    self.source = source
     owners = entries.data.owners
-    if entries.data.holdsNames { data = entries.data }
-    read(entries)
-  }
-
-  private func read(_ entries: DebugEntries) {
-    let reader = LayoutReader(entries)
-    let symbols = SymbolPlaces(object, needsUndefined: !entries.declarations.isEmpty)
-    for offset in entries.variables {
-      guard let entry = entries.entry(at: offset) else { continue }
-      if entries.isSplit(entry.location) {
-        let entity = entity(reader, entries, entry) { reader.type(at: $0.type) }
-        split[reader.table.qualified(entity.name?.string ?? "?", entity.scopes)] = entity
-        continue
-      }
-      guard let place = entries.place(ofExpression: entry.location, entry.unit),
-        let symbol = symbols.variable(at: place), variables[symbol] == nil
-      else { continue }
-      variables[symbol] = entity(reader, entries, entry) { reader.type(at: $0.type) }
-    }
-    for offset in entries.declarations {
-      guard let entry = entries.entry(at: offset), entry.isExternal,
-        let name = entries.text(entry.linkageName, entry.unit)
-          ?? entries.text(entry.name, entry.unit)
-      else { continue }
-      let text = name.string
-      guard symbols.undefined.contains(text), elsewhere[text] == nil else { continue }
-      elsewhere[text] = entity(reader, entries, entry) { reader.type(at: $0.type) }
-    }
-    reader.addDerivedClasses()
-    reachedFromVariables = reader.table.nodes.count
-    for offset in entries.functions {
-      guard let entry = entries.entry(at: offset),
-        let place = entries.place(entry.lowPC, entry.unit),
-        let symbol = symbols.function(at: place), functions[symbol] == nil
-      else { continue }
-      functions[symbol] = entity(reader, entries, entry) { _ in reader.signature(of: entry) }
-    }
-    for offset in entries.records { noteHeld(offset, reader, entries) }
-    table = reader.table
-    // Line tables alone (-g1, -gline-tables-only) say nothing about types.
-    let untyped = variables.values.contains { $0.type < 0 }
-    if untyped || (variables.isEmpty && split.isEmpty && symbols.hasVariables) { sight = .blind }
-    if sight == .blind, !symbols.hasVariables, functions.isEmpty { sight = .nothingToSee }
-  }
-
-  private func entity(
-    _ reader: LayoutReader, _ entries: DebugEntries, _ entry: DebugEntry,
-    _ type: (DebugEntry) -> TypeIndex
-  ) -> Entity {
-    let declared = reader.declared(entry)
-    return Entity(
-      name: entries.text(declared.name, declared.unit),
-      scopes: reader.scopes(around: declared.offset), type: type(declared))
-  }
-
-  /// libstdc++ calls what a `std::function` holds through a class that names its type.
-  private func noteHeld(_ offset: Int, _ reader: LayoutReader, _ entries: DebugEntries) {
-    guard let entry = entries.entry(at: offset), let name = entries.text(entry.name, entry.unit),
-      name.hasPrefix("_Function_handler<")
-    else { return }
-    var types: [Int] = []
-    entries.forEachChild(of: entry) { child in
-      if child.tag == DebugTag.templateType { types.append(child.type) }
-    }
-    guard types.count == 2, let functor = entries.entry(at: types[1]) else { return }
-    let own = entries.text(functor.name, functor.unit)?.string ?? ""
-    let scopes = reader.scopes(around: functor.offset)
-    held.append(
-      Held(
-        home: reader.table.qualified(own, scopes),
-        signature: UnitTypes.firstArgument(name.string), type: reader.type(at: types[1])))
-  }
-
-  /// `_Function_handler<void(int, int), X>` → `void(int, int)`.
-  private static func firstArgument(_ name: String) -> String {
-    var depth = 0
-    var text = ""
-    for character in name.drop(while: { $0 != "<" }).dropFirst() {
-      if character == ",", depth == 0 { break }
-      if "<([".contains(character) { depth += 1 }
-      if ">)]".contains(character) { depth -= 1 }
-      text.append(character)
-    }
-    return text
+    data = entries.data.holdsNames ? entries.data : nil
+    var reader = TypeCollector(source, entries)
+    reader.readVariables()
+    reader.readDeclarations()
+    reader.types.addDerivedClasses()
+    reachedFromVariables = reader.types.table.nodes.count
+    reader.readFunctions()
+    reader.readHeld()
+    table = reader.types.table
+    variables = reader.variables.sorted { $0.symbol < $1.symbol }
+    functions = reader.functions.sorted { $0.symbol < $1.symbol }
+    split = reader.split
+    elsewhere = reader.elsewhere
+    held = reader.held
+    sight = reader.sight
   }
 
   // MARK: questions
 
-  /// As in the source: `game::player`, `tick::frames`.
+  /// As in the source: `game::player`.
   func name(of entity: Entity) -> String {
     table.qualified(entity.name?.string ?? "?", entity.scopes)
   }
@@ -143,8 +77,7 @@ final class UnitTypes {
     }
     guard !wanted.isEmpty else { return nil }
     let targets = Set(wanted)
-    return variables.sorted { $0.key < $1.key }.first { reaches(targets, from: $0.value.type) }?
-      .value
+    return variables.first { reaches(targets, from: $0.type) }
   }
 
   /// The definition of a type that variables or signatures of this object reach.
@@ -155,7 +88,8 @@ final class UnitTypes {
 
   /// Whether a function takes or returns a type, or leads to it through pointers.
   func signature(_ function: Entity, mentions name: String) -> Bool {
-    definition(of: name).map { reaches([Int($0)], from: function.type) } ?? false
+    let targets = Set(table.nodes.indices.filter { isNamed(name, $0, or: .union) })
+    return !targets.isEmpty && reaches(targets, from: function.type)
   }
 
   private func isNamed(_ name: String, _ index: Int, or other: TypeNode.Shape) -> Bool {
@@ -179,41 +113,136 @@ final class UnitTypes {
   }
 }
 
-/// The symbols of an object by where they are.
-private struct SymbolPlaces {
-  private var variables: [DebugPlace: Int] = [:]
-  private var functions: [DebugPlace: Int] = [:]
-  /// Names of data or functions that other units define.
-  private(set) var undefined: Set<String> = []
-  /// Variables that no compiler made up.
-  private(set) var hasVariables = false
+extension [UnitTypes.Entity] {
+  /// The entity of a symbol, in a list by symbols.
+  func entity(of symbol: Int) -> UnitTypes.Entity? {
+    var low = 0
+    var high = count
+    while low < high {
+      let middle = (low &+ high) / 2
+      if Int(self[middle].symbol) < symbol { low = middle &+ 1 } else { high = middle }
+    }
+    return low < count && Int(self[low].symbol) == symbol ? self[low] : nil
+  }
+}
 
-  init(_ object: ObjectFile, needsUndefined: Bool) {
-    let roles = SectionRole.all(of: object)
-    for index in 1..<max(object.symbols.count, 1) {
-      let symbol = object.symbols[index]
-      switch object.place(ofSymbol: index) {
-      case .section(let section):
-        let place = DebugPlace(section: section, offset: symbol.st_value)
-        if roles[section] == .text {
-          // Inline functions are compiled into each unit that calls them.
-          if symbol.isFunction, symbol.binding == UInt8(STB_GLOBAL) { functions[place] = index }
-        } else if roles[section].isState || roles[section].isThreadLocal,
-          symbol.type == UInt8(STT_OBJECT) || symbol.isThreadLocal
-        {
-          variables[place] = index
-          hasVariables = hasVariables || !object.name(ofSymbol: index).hasPrefix("_Z")
-        }
-      case .common: variables[DebugPlace(section: -1, offset: UInt64(index))] = index
-      case .undefined:
-        if needsUndefined, index >= object.firstGlobal {
-          undefined.insert(object.name(ofSymbol: index).string)
-        }
-      case .absolute: break
+/// Reads the types of one object: of variables first, and from there on what they lead to.
+private struct TypeCollector {
+  var types: LayoutReader
+  private(set) var variables: [UnitTypes.Entity] = []
+  private(set) var functions: [UnitTypes.Entity] = []
+  private(set) var split: [String: UnitTypes.Entity] = [:]
+  private(set) var elsewhere: [String: UnitTypes.Entity] = [:]
+  private(set) var held: [UnitTypes.Held] = []
+  private let entries: DebugEntries
+  private let symbols: LayoutSymbols
+  private var isKnown: [Bool]
+
+  init(_ source: LayoutSource, _ entries: DebugEntries) {
+    self.entries = entries
+    types = LayoutReader(entries)
+    symbols = LayoutSymbols(source, needsUndefined: !entries.scan.declarations.isEmpty)
+    isKnown = [Bool](repeating: false, count: source.symbols.count)
+  }
+
+  mutating func readVariables() {
+    for offset in entries.scan.variables {
+      guard let entry = entries.entry(at: offset) else { continue }
+      if let place = entries.place(ofExpression: entry.location, entry.unit) {
+        let symbol = symbols.variable(at: place)
+        guard symbol >= 0, !isKnown[symbol] else { continue }
+        isKnown[symbol] = true
+        variables.append(variable(entry, symbol))
+      } else if entries.isSplit(entry.location) {
+        let entity = variable(entry)
+        split[types.table.qualified(entity.name?.string ?? "?", entity.scopes)] = entity
       }
     }
   }
 
-  func variable(at place: DebugPlace) -> Int? { variables[place] }
-  func function(at place: DebugPlace) -> Int? { functions[place] }
+  mutating func readDeclarations() {
+    for offset in entries.scan.declarations {
+      guard let entry = entries.entry(at: offset), entry.isExternal,
+        let name = entries.text(entry.linkageName, entry.unit)
+          ?? entries.text(entry.name, entry.unit)
+      else { continue }
+      let text = name.string
+      guard symbols.undefined.contains(text), elsewhere[text] == nil else { continue }
+      elsewhere[text] = variable(entry)
+    }
+  }
+
+  mutating func readFunctions() {
+    for offset in entries.scan.functions {
+      guard let entry = entries.entry(at: offset),
+        let place = entries.place(entry.location, entry.unit)
+      else { continue }
+      let symbol = symbols.function(at: place)
+      guard symbol >= 0, !isKnown[symbol] else { continue }
+      isKnown[symbol] = true
+      functions.append(entity(types.declared(entry), symbol, types.signature(of: entry)))
+    }
+  }
+
+  private mutating func variable(_ entry: DebugEntry, _ symbol: Int = -1) -> UnitTypes.Entity {
+    let declared = types.declared(entry)
+    return entity(declared, symbol, types.type(at: declared.type))
+  }
+
+  private mutating func entity(_ declared: DebugEntry, _ symbol: Int, _ type: TypeIndex)
+    -> UnitTypes.Entity
+  {
+    UnitTypes.Entity(
+      symbol: Int32(truncatingIfNeeded: symbol), type: type,
+      name: entries.text(declared.name, declared.unit),
+      scopes: types.scopes(around: declared.offset))
+  }
+
+  /// libstdc++ calls what a `std::function` holds through a class that names its type.
+  mutating func readHeld() {
+    let isCxx = entries.units.headers.contains { !LayoutReader.isC($0.language) }
+    guard isCxx, entries.data.mentions("_Function_handler<") else { return }
+    for offset in entries.scan.records { readHeld(offset) }
+  }
+
+  private mutating func readHeld(_ offset: Int) {
+    guard let entry = entries.entry(at: offset), let name = entries.text(entry.name, entry.unit),
+      name.hasPrefix("_Function_handler<")
+    else { return }
+    var arguments: [Int] = []
+    var children = entries.children(of: entry)
+    var child = DebugEntry()
+    while children.next(&child) {
+      if child.tag == DebugTag.templateType { arguments.append(child.type) }
+    }
+    guard arguments.count == 2, let functor = entries.entry(at: arguments[1]) else { return }
+    let own = entries.text(functor.name, functor.unit)?.string ?? ""
+    let scopes = types.scopes(around: functor.offset)
+    held.append(
+      UnitTypes.Held(
+        home: types.table.qualified(own, scopes),
+        signature: TypeCollector.firstArgument(name.string), type: types.type(at: arguments[1])))
+  }
+
+  /// `_Function_handler<void(int, int), X>` → `void(int, int)`.
+  private static func firstArgument(_ name: String) -> String {
+    var depth = 0
+    var text = ""
+    for character in name.drop(while: { $0 != "<" }).dropFirst() {
+      if character == ",", depth == 0 { break }
+      if "<([".contains(character) { depth += 1 }
+      if ">)]".contains(character) { depth -= 1 }
+      text.append(character)
+    }
+    return text
+  }
+
+  var sight: UnitLayouts.Sight {
+    // Line tables alone (-g1, -gline-tables-only) say nothing about types.
+    let isUntyped = variables.contains { $0.type < 0 }
+    guard isUntyped || (variables.isEmpty && split.isEmpty && symbols.hasVariables) else {
+      return .sees
+    }
+    return !symbols.hasVariables && functions.isEmpty ? .nothingToSee : .blind
+  }
 }

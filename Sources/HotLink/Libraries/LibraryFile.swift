@@ -8,6 +8,7 @@ package final class LibraryFile: @unchecked Sendable {
   // Sound: written in init only.
   let name: String
   let contents: FileContents
+  let bytes: Bytes
   let headers: ImageHeaders
   let sections: ImageSections
   /// Functions with code, by address; of aliases the global one comes first.
@@ -36,6 +37,7 @@ package final class LibraryFile: @unchecked Sendable {
   package init(_ bytes: Bytes, contents: FileContents, name: String) throws(LinkError) {
     self.name = name
     self.contents = contents
+    self.bytes = bytes
     headers = try ImageHeaders(ImageSource(contents, name: name))
     guard headers.kind == .sharedObject else {
       throw LinkError(
@@ -132,6 +134,28 @@ package final class LibraryFile: @unchecked Sendable {
 
   /// A variable or constant by name.
   func datum(of key: LibrarySymbol.Key) -> LibrarySymbol? { data[key] }
+
+  /// What its debug data is about.
+  var layoutSource: LayoutSource {
+    .image(LayoutSource.LinkedImage(name: name, bytes: bytes, sections: sections))
+  }
+
+  /// The variable of a name at a place.
+  func variable(_ name: NameView, at address: UInt64, isThreadLocal: Bool) -> LibrarySymbol? {
+    let sorted = isThreadLocal ? threadVariables : variables
+    var low = 0
+    var high = sorted.count
+    while low < high {
+      let middle = (low + high) / 2
+      if sorted[middle].address < address { low = middle + 1 } else { high = middle }
+    }
+    let text = name.string
+    while low < sorted.count, sorted[low].address == address {
+      if sorted[low].name == text { return sorted[low] }
+      low += 1
+    }
+    return nil
+  }
 
   /// The name of a symbol of `.dynsym`.
   func dynamicName(_ index: UInt32) -> String {

@@ -27,7 +27,7 @@ struct LibraryInitialisers {
     // clang's helpers initialise one variable each; g++'s does them all.
     for helper in helpers where helper.name.hasPrefix("__cxx_global_var_init") {
       let touched = variables(of: helper)
-      guard touched.contains(where: { !$0.isKept }) else { continue }
+      guard touched.contains(where: \.isFresh) else { continue }
       try demandAllNew(touched, helper)
       run(helper)
       done.formUnion(touched.map(\.start))
@@ -39,7 +39,7 @@ struct LibraryInitialisers {
         continue
       }
       let touched = variables(of: entry).filter { !done.contains($0.start) }
-      guard touched.contains(where: { !$0.isKept }) else { continue }
+      guard touched.contains(where: \.isFresh) else { continue }
       try demandAllNew(touched, entry)
       run(entry)
     }
@@ -55,8 +55,8 @@ struct LibraryInitialisers {
   }
 
   private func demandAllNew(_ touched: [LibraryPlan.Piece], _ function: LibrarySymbol) throws {
-    guard touched.contains(where: \.isKept),
-      let fresh = touched.filter({ !$0.isKept }).map(\.symbol.name).sorted().first
+    guard touched.contains(where: { !$0.isFresh }),
+      let fresh = touched.filter(\.isFresh).map(\.symbol.name).sorted().first
     else { return }
     throw StateRefusal(
       unit: unit, symbol: fresh, reason: .needsReset(initialiser: function.name))

@@ -32,6 +32,7 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
   private let dependencies: Dependencies
   private let code: LibraryCode
   private let redirection: LibraryRedirection
+  private let decisions: LayoutDecisions
   private let initialiserTables: [Range<UInt64>]
   private let isStrict: Bool
   private var table: SymbolTable = .empty
@@ -42,8 +43,9 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
   /// - Throws: `LinkError`, `StateRefusal`.
   init(
     _ unit: Unit, _ file: LibraryFile, _ space: LinkSpace, _ context: LinkContext,
-    _ arguments: ArgumentVector, isStrict: Bool
+    _ arguments: ArgumentVector, isStrict: Bool, _ decisions: LayoutDecisions
   ) throws {
+    self.decisions = decisions
     self.unit = unit
     self.file = file
     self.space = space
@@ -75,7 +77,7 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
       throw StateRefusal(unit: unit.name, symbol: "", reason: .undecodableCode(at: at))
     }
     redirection = try LibraryLink.redirection(
-      file, code, unit: unit.name, bias: image.provider.bias, old: old)
+      file, code, unit: unit.name, bias: image.provider.bias, old: old, decisions)
     plan = redirection.plan
     if plan.keepsThreads, let before = old?.image { image.adoptThreadStorage(of: before) }
     collectExports()
@@ -85,11 +87,13 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
 
   /// The plan that keeps all variables, and every constant whose edges nobody walks over.
   private static func redirection(
-    _ file: LibraryFile, _ code: LibraryCode, unit: String, bias: UInt64, old: LibraryVersion?
+    _ file: LibraryFile, _ code: LibraryCode, unit: String, bias: UInt64, old: LibraryVersion?,
+    _ decisions: LayoutDecisions
   ) throws -> LibraryRedirection {
     var unkept: Set<LibrarySymbol.Key> = []
     while true {
-      let plan = try LibraryPlan(file, unit: unit, bias: bias, old: old, unkept: unkept)
+      let plan = try LibraryPlan(
+        file, unit: unit, bias: bias, old: old, unkept: unkept, decisions: decisions)
       let redirection = LibraryRedirection(file: file, code: code, plan: plan)
       let more = old == nil ? [] : try redirection.unkeepable()
       if more.isSubset(of: unkept) { return redirection }
@@ -288,7 +292,8 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
   /// - Parameter policies: moving is none of a library's: its variables have no room of their own.
   func planCarries(_ policies: UnitPolicies) {
     guard let old else { return }
-    for piece in plan.pieces {
+    let replaced = Set(decisions.byKey.keys.compactMap { plan.home(of: $0)?.home })
+    for piece in plan.pieces where !replaced.contains(piece.home) {
       let symbol = piece.symbol
       var carry = LibraryCarry(
         symbol: symbol.name, home: piece.home, size: symbol.size, oldSize: symbol.size)
@@ -316,6 +321,19 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
         carry.home = 0
       }
       carries.append(carry)
+    }
+  }
+
+  /// Variables that get another layout, each with its new place.
+  var replacements: [Replacement] {
+    decisions.byKey.values.sorted { $0.symbol < $1.symbol }.compactMap { decision in
+      guard let symbol = decisions.byKey.first(where: { $0.value.symbol == decision.symbol })?.key,
+        let home = plan.home(of: symbol)
+      else { return nil }
+      let first = version.firstBytes(at: home.address, size: home.size)
+      return Replacement(
+        unit: unit.name, decision, address: home.home,
+        bytes: first.map { Array($0) } ?? [UInt8](repeating: 0, count: Int(home.size)))
     }
   }
 

@@ -18,9 +18,13 @@ struct LibraryPlan {
     var isKept = false
     /// Kept, and the first bytes are others than before.
     var isEdited = false
+    /// In its old place or in a new one, it begins anew.
+    var isReset = false
     var protection = Protection.writable
 
     var end: UInt64 { start &+ size }
+    /// Its initialiser may run.
+    var isFresh: Bool { !isKept || isReset }
     /// Home minus virtual address: where two neighbours have the same one, nothing between them matters.
     var distance: UInt64 { home &- start }
   }
@@ -33,6 +37,8 @@ struct LibraryPlan {
   private let unit: String
   private var homes: [LibrarySymbol.Key: Home] = [:]
   private var claimed: Set<UInt64> = []
+  /// What the layout guard said about variables of another type.
+  private let decisions: LayoutDecisions
 
   struct Home {
     /// Where it is in the program.
@@ -59,9 +65,10 @@ struct LibraryPlan {
   /// - Throws: `StateRefusal`.
   init(
     _ file: LibraryFile, unit: String, bias: UInt64, old: LibraryVersion?,
-    unkept: Set<LibrarySymbol.Key> = []
+    unkept: Set<LibrarySymbol.Key> = [], decisions: LayoutDecisions = LayoutDecisions()
   ) throws {
     self.bias = bias
+    self.decisions = decisions
     self.unit = unit
     try place(file.variables, areConstants: false, file, old, unkept)
     try place(file.constants, areConstants: true, file, old, unkept)
@@ -120,6 +127,10 @@ struct LibraryPlan {
   ) throws {
     for alias in aliases {
       guard let before = old.plan.homes[alias.key], !before.isConstant else { continue }
+      let decision = decisions.byKey[alias.key]
+      if decision?.isReset == true { piece.isReset = true }
+      // It gets another type, and needs another place.
+      if decision != nil, before.size < alias.size { return }
       guard before.size >= alias.size else {
         throw StateRefusal(
           unit: unit, symbol: alias.name,

@@ -20,6 +20,8 @@ final class LibraryVersion: @unchecked Sendable {
   /// What it is bound to among the units, and what none of them had.
   var bound: [SymbolID: UInt64] = [:]
   var unbound: Set<SymbolID> = []
+  /// What debug data says of its types. Read by the guard when it was new, or at the first change of its unit.
+  lazy var layouts = UnitLayouts(file.layoutSource)
   /// A section of state that its symbols do not name.
   var unnamedSection: Int?
   /// The versions before it, whose variables are in use.

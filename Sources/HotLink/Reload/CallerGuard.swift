@@ -7,17 +7,23 @@ extension LayoutGuard {
 
   mutating func compareSignatures(_ pair: Pair, _ comparison: inout LayoutComparison) {
     guard !pair.new.functions.isEmpty, !pair.old.functions.isEmpty else { return }
+    var twins = NamedTwins(pair.old, pair.old.functions)
     var before: [String: UnitLayouts.Entity] = [:]
-    for (symbol, entity) in pair.old.functions {
-      before[pair.version.object.name(ofSymbol: symbol).string] = entity
-    }
     var byValue = LayoutComparison(pair.old.table, pair.new.table, staysByValue: true)
     var heap: [String: LayoutDifference] = [:]
-    for (symbol, entity) in pair.new.functions.sorted(by: { $0.key < $1.key }) {
-      let name = pair.object.name(ofSymbol: symbol).string
-      guard let old = before[name] else { continue }
+    for entity in pair.new.functions {
+      let view = pair.new.symbolName(of: entity)
+      var twin = twins.next(view)
+      if twin == nil {
+        if before.isEmpty {
+          for one in pair.old.functions { before[pair.old.symbolName(of: one).string] = one }
+        }
+        twin = before[view.string]
+      }
+      guard let old = twin else { continue }
       let differences = byValue.differences(old.type, entity.type)
       if !differences.isEmpty {
+        let name = view.string
         let callers = program.users(of: name, outside: inputs).map(\.name)
         if !callers.isEmpty {
           noteSignature(pair, name, old, entity, differences, callers)
@@ -54,9 +60,9 @@ extension LayoutGuard {
     let name = shown.hasPrefix("struct ") ? String(shown.dropFirst(7)) : shown
     guard let after = pair.new.definition(of: name) else { return }
     for unit in program.units where !inputs.contains(unit) {
-      guard let version = unit.version, version.layouts.sight == .sees else { continue }
-      let layouts = version.layouts
-      guard let keeper = layouts.keeper(of: name) else { continue }
+      guard let layouts = unit.layouts, layouts.sight == .sees,
+        let keeper = layouts.keeper(of: name)
+      else { continue }
       let change = LayoutChange(
         subject: .heap(keeper: layouts.name(of: keeper), unit: unit.name), unit: pair.unit.name,
         name: shown, symbol: name, oldType: shown, newType: difference.new.name,
@@ -76,12 +82,12 @@ extension LayoutGuard {
   private mutating func compareCallers(
     _ pair: Pair, _ name: String, _ after: TypeIndex, _ difference: LayoutDifference
   ) {
-    for (symbol, entity) in pair.new.functions.sorted(by: { $0.key < $1.key }) {
-      let function = pair.object.name(ofSymbol: symbol).string
+    for entity in pair.new.functions {
       guard pair.new.signature(entity, mentions: name) else { continue }
+      let function = pair.new.symbolName(of: entity).string
       let callers = program.users(of: function, outside: inputs).filter { unit in
-        guard let object = unit.version?.object,
-          let (table, type) = UnitLayouts.definition(of: name, in: object)
+        guard let source = unit.layouts?.source,
+          let (table, type) = UnitLayouts.definition(of: name, in: source)
         else { return false }
         var comparison = LayoutComparison(table, pair.new.table)
         return !comparison.differences(type, after).isEmpty
@@ -147,10 +153,10 @@ extension LayoutGuard {
   private func isKept(_ function: String, _ pair: Pair) -> Bool {
     if pair.old.keeper(of: function) != nil { return true }
     return program.units.contains { unit in
-      guard unit !== pair.unit, let version = unit.version, version.layouts.sight == .sees else {
+      guard unit !== pair.unit, let layouts = unit.layouts, layouts.sight == .sees else {
         return false
       }
-      return version.layouts.keeper(of: function) != nil
+      return layouts.keeper(of: function) != nil
     }
   }
 }

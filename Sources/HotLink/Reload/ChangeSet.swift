@@ -5,6 +5,8 @@ internal import LoaderEngine
 
 struct ChangeSet {
   private(set) var linked: [(unit: Unit, object: ObjectFile)] = []
+  /// Shared objects that replace another build of themselves.
+  private(set) var libraries: [(unit: Unit, file: LibraryFile)] = []
   private(set) var removedUnits: [Unit] = []
   let changedNames: [String]
   private var ids: Set<UInt32> = []
@@ -18,6 +20,10 @@ struct ChangeSet {
     for change in changes {
       if let object = change.object {
         add(program.makeUnit(change.name), object)
+      } else if case .library(let file)? = change.content {
+        guard let unit = program.unit(named: change.name) else { continue }
+        libraries.append((unit, file))
+        ids.insert(unit.id)
       } else if let unit = program.unit(named: change.name),
         change.content == nil,
         unit.version != nil || unit.library != nil || program.isWaiting(unit)
@@ -30,6 +36,11 @@ struct ChangeSet {
 
   var objects: [ObjectFile] { linked.map(\.object) }
   func contains(_ unit: Unit) -> Bool { ids.contains(unit.id) }
+
+  /// Whether a unit of this set gets a new content.
+  func changes(_ unit: UInt32) -> Bool {
+    ids.contains(unit) && !removedUnits.contains { $0.id == unit }
+  }
 
   mutating func add(_ unit: Unit, _ object: ObjectFile) {
     guard ids.insert(unit.id).inserted else { return }

@@ -7,6 +7,8 @@ internal import LoaderEngine
 struct GuardedLayouts {
   var decisions: [UInt32: LayoutDecisions] = [:]
   var layouts: [UInt32: UnitLayouts] = [:]
+  /// Names of older versions under which local symbols are known, where they were asked for.
+  var identities: [UInt32: [Int: String]] = [:]
   var warnings: [LayoutChange] = []
   var blind: [BlindUnit] = []
   var microseconds = 0.0
@@ -21,23 +23,20 @@ extension Program {
       guard let version = unit.version, version.object !== object else { continue }
       try guarding.compare(unit, version, object)
     }
+    for (unit, file) in inputs.libraries {
+      guard let version = unit.library, version.file !== file else { continue }
+      guarding.compare(unit, version, file)
+    }
     try guarding.finish()
     guarding.result.microseconds = clock.microseconds
     return guarding.result
   }
 
   /// Hands the guard's knowledge to the versions that will run, and its decisions to their variables.
-  func note(
-    _ guarded: GuardedLayouts, _ libraries: [LibraryLink], in prepared: PreparedReload
-  ) {
+  func note(_ guarded: GuardedLayouts, in prepared: PreparedReload) {
     prepared.report.layoutWarnings = guarded.warnings
-    prepared.report.blindUnits =
-      guarded.blind
-      + libraries.filter { $0.old != nil }.map {
-        BlindUnit(
-          unit: $0.unit.name, reason: .sharedObject,
-          isNews: knownBlind.insert($0.unit.id).inserted)
-      }
+    prepared.report.blindUnits = guarded.blind
+    prepared.layouts = guarded.layouts
     for member in prepared.members {
       if let layouts = guarded.layouts[member.unit.id] { member.version.layouts = layouts }
       guard let decisions = guarded.decisions[member.unit.id] else { continue }
@@ -81,8 +80,8 @@ extension Program {
   func users(of name: String, outside inputs: ChangeSet) -> [Unit] {
     guard let id = space.names.find(name) else { return [] }
     var users = units.filter { unit in
-      guard let version = unit.version, !inputs.contains(unit) else { return false }
-      return version.linked.globals.contains(id)
+      guard !inputs.contains(unit) else { return false }
+      return unit.version?.linked.globals.contains(id) ?? (unit.library?.bound[id] != nil)
     }
     users += lazyUnits.waiting.values.filter { unit, object in
       !inputs.contains(unit)

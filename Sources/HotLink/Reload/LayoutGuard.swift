@@ -19,33 +19,38 @@ struct LayoutGuard {
     policies = program.options.layouts
   }
 
-  /// What two versions of a unit say.
-  struct Pair {
-    var unit: Unit
-    var version: UnitVersion
-    var object: ObjectFile
-    var old: UnitLayouts
-    var new: UnitLayouts
-  }
+  typealias Pair = GuardedPair
 
   mutating func compare(_ unit: Unit, _ version: UnitVersion, _ object: ObjectFile) throws {
     if object.isSwift { return compareSwift(unit, version, object) }
-    let layouts = UnitLayouts(object)
-    result.layouts[unit.id] = layouts
-    if layouts.isSame(as: version.layouts), layouts.sight == .sees { return }
-    guard layouts.sight == .sees, version.layouts.sight == .sees else {
-      let sight = layouts.sight == .sees ? version.layouts.sight : layouts.sight
+    compare(unit, .object(version, object), version.layouts, UnitLayouts(.object(object)))
+  }
+
+  mutating func compare(_ unit: Unit, _ version: LibraryVersion, _ file: LibraryFile) {
+    // Those of Swift are refused later, whatever has changed.
+    if file.isSwift { return }
+    compare(
+      unit, .library(version, file), version.layouts, UnitLayouts(file.layoutSource))
+  }
+
+  private mutating func compare(
+    _ unit: Unit, _ versions: Pair.Versions, _ old: UnitLayouts, _ new: UnitLayouts
+  ) {
+    result.layouts[unit.id] = new
+    if new.isSame(as: old), new.sight == .sees { return }
+    guard new.sight == .sees, old.sight == .sees else {
+      let sight = new.sight == .sees ? old.sight : new.sight
       if sight != .nothingToSee { result.blind.append(program.blind(unit, sight)) }
       return
     }
-    let pair = Pair(
-      unit: unit, version: version, object: object, old: version.layouts, new: layouts)
-    var comparison = LayoutComparison(pair.old.table, pair.new.table)
-    compareVariables(pair, &comparison)
+    var pair = Pair(unit, versions, old, new)
+    var comparison = LayoutComparison(old.table, new.table)
+    compareVariables(&pair, &comparison)
     compareSplit(pair, &comparison)
     compareOthersVariables(pair, &comparison)
     compareSignatures(pair, &comparison)
     compareHeld(pair, &comparison)
+    if let identities = pair.identities { result.identities[unit.id] = identities }
   }
 
   /// - Throws: `LayoutRefusal` for everything that may not pass, at once.
@@ -60,50 +65,58 @@ struct LayoutGuard {
 
   // MARK: variables
 
-  private mutating func compareVariables(_ pair: Pair, _ comparison: inout LayoutComparison) {
-    let ordinals = LocalOrdinals(pair.object)
-    let identities = program.identities(for: pair.object, of: pair.unit)
-    for (symbol, entity) in pair.new.variables.sorted(by: { $0.key < $1.key }) {
-      let name = pair.object.name(ofSymbol: symbol)
-      let key = VariableKey(
-        name: identities[symbol] ?? name.string,
-        ordinal: symbol < pair.object.firstGlobal ? ordinals[symbol] : 0,
-        isThreadLocal: pair.object.symbols[symbol].isThreadLocal)
-      if let variable = pair.version.variables[key] {
-        guard let before = pair.old.variables[variable.symbol] else { continue }
-        let differences = comparison.differences(before.type, entity.type, growsAtEnd: true)
-        guard !differences.isEmpty else { continue }
-        decide(pair, symbol, before, pair.old, variable, differences)
-      } else if symbol >= pair.object.firstGlobal,
-        let (variable, layouts) = elsewhere(name, pair.unit),
-        let before = layouts.variables[variable.symbol]
+  private mutating func compareVariables(
+    _ pair: inout Pair, _ comparison: inout LayoutComparison
+  ) {
+    var twins = NamedTwins(pair.old, pair.old.variables)
+    for entity in pair.new.variables {
+      let symbol = Int(entity.symbol)
+      // What is equal needs no look at where it is.
+      if pair.isGlobal(symbol), let twin = twins.next(pair.name(ofSymbol: symbol)),
+        comparison.differences(twin.type, entity.type, growsAtEnd: true).isEmpty
       {
-        var other = LayoutComparison(layouts.table, pair.new.table)
-        let differences = other.differences(before.type, entity.type, growsAtEnd: true)
-        guard !differences.isEmpty else { continue }
-        decide(pair, symbol, before, layouts, variable, differences)
-      } else if symbol >= pair.object.firstGlobal {
-        compareShared(pair, symbol, name.string, entity)
+        continue
       }
+      compareVariable(entity, &pair, &comparison)
+    }
+  }
+
+  private mutating func compareVariable(
+    _ entity: UnitLayouts.Entity, _ pair: inout Pair, _ comparison: inout LayoutComparison
+  ) {
+    let symbol = Int(entity.symbol)
+    if let predecessor = pair.predecessor(of: symbol, program) {
+      guard let before = predecessor.entity else { return }
+      let differences = comparison.differences(before.type, entity.type, growsAtEnd: true)
+      guard !differences.isEmpty else { return }
+      decide(pair, entity, before, pair.old, predecessor.variable, differences)
+    } else if pair.isGlobal(symbol), case .object = pair.versions,
+      let (variable, layouts) = elsewhere(pair.name(ofSymbol: symbol), pair.unit),
+      let before = layouts.variables.entity(of: variable.symbol)
+    {
+      var other = LayoutComparison(layouts.table, pair.new.table)
+      let differences = other.differences(before.type, entity.type, growsAtEnd: true)
+      guard !differences.isEmpty else { return }
+      decide(pair, entity, before, layouts, variable, differences)
+    } else if pair.isGlobal(symbol) {
+      compareShared(pair, pair.name(ofSymbol: symbol), entity)
     }
   }
 
   /// A variable of several units (inline, of a template), which one outside the change supplies.
   private mutating func compareShared(
-    _ pair: Pair, _ symbol: Int, _ name: String, _ entity: UnitLayouts.Entity
+    _ pair: Pair, _ name: NameView, _ entity: UnitLayouts.Entity
   ) {
-    guard let id = program.space.names.find(name), let known = program.generation.table[id],
-      Int(known.unit) < program.units.count
+    guard let id = program.space.names.find(name.string),
+      let known = program.generation.table[id], Int(known.unit) < program.units.count
     else { return }
     let owner = program.units[Int(known.unit)]
-    guard !inputs.contains(owner), let version = owner.version, version.layouts.sight == .sees,
-      let before = version.layouts.variables.first(where: {
-        version.object.name(ofSymbol: $0.key).string == name
-      })?.value
+    guard !inputs.contains(owner), let layouts = owner.layouts, layouts.sight == .sees,
+      let before = layouts.variables.first(where: { layouts.symbolName(of: $0) == name })
     else { return }
-    var comparison = LayoutComparison(version.layouts.table, pair.new.table)
+    var comparison = LayoutComparison(layouts.table, pair.new.table)
     let differences = comparison.differences(before.type, entity.type, growsAtEnd: true)
-    refuseForeign(pair, name, version.layouts, before, entity, differences, owner.name)
+    refuseForeign(pair, name.string, layouts, before, entity, differences, owner.name)
   }
 
   /// Changed as this unit sees it; its owner was not rebuilt.
@@ -127,7 +140,7 @@ struct LayoutGuard {
   /// Variables that are several in at least one version: their parts have no names that last.
   private mutating func compareSplit(_ pair: Pair, _ comparison: inout LayoutComparison) {
     func named(_ layouts: UnitLayouts, _ name: String) -> UnitLayouts.Entity? {
-      layouts.split[name] ?? layouts.variables.values.first { layouts.name(of: $0) == name }
+      layouts.split[name] ?? layouts.variables.first { layouts.name(of: $0) == name }
     }
     for name in Set(pair.old.split.keys).union(pair.new.split.keys).sorted() {
       guard let before = named(pair.old, name), let after = named(pair.new, name) else { continue }
@@ -160,11 +173,11 @@ struct LayoutGuard {
   }
 
   private mutating func decide(
-    _ pair: Pair, _ symbol: Int, _ before: UnitLayouts.Entity, _ old: UnitLayouts,
-    _ variable: Variable, _ differences: [LayoutDifference]
+    _ pair: Pair, _ entity: UnitLayouts.Entity, _ before: UnitLayouts.Entity,
+    _ old: UnitLayouts, _ variable: Variable, _ differences: [LayoutDifference]
   ) {
-    let entity = pair.new.variables[symbol] ?? before
-    let symbolName = pair.object.name(ofSymbol: symbol).string
+    let symbol = Int(entity.symbol)
+    let symbolName = pair.name(ofSymbol: symbol).string
     let plain = pair.new.name(of: entity)
     let change = LayoutChange(
       subject: .variable, unit: pair.unit.name, name: plain, symbol: symbolName,
@@ -172,7 +185,6 @@ struct LayoutGuard {
       differences: differences)
     let names = [symbolName, plain, entity.name?.string ?? plain]
     let policy = policies.policy(unit: pair.unit.name, names: names)
-    let isThreadLocal = pair.object.symbols[symbol].isThreadLocal
     let hook = MigrationHooks.candidates(names).first { defines($0) }
     let tolerates = policies.toleratesHeap && change.isBehindPointer
     if hook == nil, tolerates, policy != .reset {
@@ -183,11 +195,11 @@ struct LayoutGuard {
       refused.append((change, policy, nil))
       return
     }
-    if isThreadLocal {
+    if pair.isThreadLocal(symbol) {
       refused.append((change, policy, .threadLocal))
       return
     }
-    if symbol >= pair.object.firstGlobal {
+    if pair.isGlobal(symbol) {
       let users = program.users(of: symbolName, outside: inputs)
       guard users.isEmpty else {
         refused.append((change, policy, .usedByOthers(units: users.map(\.name))))
@@ -202,7 +214,7 @@ struct LayoutGuard {
         action = .migrate(
           try plan.migration(
             before.type, entity.type,
-            room: (variable.size, pair.object.symbols[symbol].st_size)))
+            room: (variable.size, pair.size(ofSymbol: symbol))))
       } catch {
         guard hook != nil else {
           refused.append((change, policy, error.reason))
@@ -212,8 +224,9 @@ struct LayoutGuard {
       }
     }
     var decisions = result.decisions[pair.unit.id] ?? LayoutDecisions()
-    decisions.bySymbol[symbol] = LayoutDecision(
-      symbol: symbol, name: symbolName, action: action, hook: hook, old: variable)
+    pair.note(
+      LayoutDecision(symbol: symbol, name: symbolName, action: action, hook: hook, old: variable),
+      in: &decisions)
     if policy == .reset, hook == nil { resetGuard(of: symbolName, pair, &decisions) }
     result.decisions[pair.unit.id] = decisions
   }
@@ -224,15 +237,12 @@ struct LayoutGuard {
   ) {
     guard name.hasPrefix("_ZZ") else { return }
     let guardName = "_ZGV" + name.dropFirst(2)
-    let key = VariableKey(name: guardName, ordinal: 0, isThreadLocal: false)
-    guard let variable = pair.version.variables[key] else { return }
-    for index in 1..<max(pair.object.symbols.count, 1)
-    where pair.object.place(ofSymbol: index) != .undefined
-      && pair.object.name(ofSymbol: index).string == guardName
-    {
-      decisions.bySymbol[index] = LayoutDecision(
-        symbol: index, name: guardName, action: .reset, hook: nil, old: variable)
-    }
+    guard let symbol = pair.new.source.definedSymbol(named: guardName),
+      let variable = pair.variable(named: guardName, symbol)
+    else { return }
+    pair.note(
+      LayoutDecision(symbol: symbol, name: guardName, action: .reset, hook: nil, old: variable),
+      in: &decisions)
   }
 
   /// Whether the new code has a function.
@@ -245,11 +255,14 @@ struct LayoutGuard {
         return true
       }
     }
+    if inputs.libraries.contains(where: { $0.file.functions.contains { $0.name == name } }) {
+      return true
+    }
     guard let id = program.space.names.find(name), let known = program.generation.table[id] else {
       return false
     }
     // Of a unit that is part of the change, what counts is what it has now.
-    return known.kind == .function && !inputs.linked.contains { $0.unit.id == known.unit }
+    return known.kind == .function && !inputs.changes(known.unit)
   }
 
   /// Variables of units that are not part of the change, as this unit sees them.
@@ -259,7 +272,7 @@ struct LayoutGuard {
     for (name, entity) in pair.new.elsewhere.sorted(by: { $0.key < $1.key }) {
       guard let before = pair.old.elsewhere[name],
         let id = program.space.names.find(name), let known = program.generation.table[id],
-        !inputs.linked.contains(where: { $0.unit.id == known.unit })
+        !inputs.changes(known.unit)
       else { continue }
       let differences = comparison.differences(before.type, entity.type, growsAtEnd: true)
       refuseForeign(

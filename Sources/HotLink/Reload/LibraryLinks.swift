@@ -25,7 +25,7 @@ extension Program {
   /// Maps the libraries of a change, those that others need first.
   ///
   /// - Throws: `LinkError`, `StateRefusal`.
-  func mapLibraries(_ changes: [UnitChange]) throws -> [LibraryLink] {
+  func mapLibraries(_ changes: [UnitChange], _ guarded: GuardedLayouts) throws -> [LibraryLink] {
     var files: [LibraryFile] = []
     for change in changes {
       if case .library(let file)? = change.content {
@@ -33,12 +33,14 @@ extension Program {
         libraryNames.add(file, soname: file.soname)
       }
     }
-    return try LibraryOrder.sorted(files).map { try map($0) }
+    return try LibraryOrder.sorted(files).map { try map($0, guarded) }
   }
 
-  private func map(_ file: LibraryFile) throws -> LibraryLink {
+  private func map(_ file: LibraryFile, _ guarded: GuardedLayouts) throws -> LibraryLink {
+    let unit = makeUnit(file.name)
     let link = try LibraryLink(
-      makeUnit(file.name), file, space, libraryContext, arguments, isStrict: options.isStrict)
+      unit, file, space, libraryContext, arguments, isStrict: options.isStrict,
+      guarded.decisions[unit.id] ?? LayoutDecisions())
     // What it brings along, the next one finds.
     libraryContext.note(link.group)
     return link
@@ -98,7 +100,7 @@ extension Program {
         }
         if now != address { follows = true }
       }
-      if follows { found.append(try map(version.file)) }
+      if follows { found.append(try map(version.file, GuardedLayouts())) }
     }
     return found
   }
@@ -116,6 +118,7 @@ extension Program {
       }
     for link in links {
       try link.bind(table, others: providers)
+      if let layouts = prepared.layouts[link.unit.id] { link.version.layouts = layouts }
       prepared.report.relinked.append(link.unit.name)
       prepared.report.relocations += link.group.relocationCount
       prepared.report.immovable += link.immovable
@@ -136,6 +139,7 @@ extension Program {
       prepared.report.added += now.keys.filter { old.fingerprints[$0] == nil }.sorted()
       prepared.report.removed += old.fingerprints.keys.filter { now[$0] == nil }.sorted()
       link.planCarries(options.states.of(unit: link.unit.name))
+      prepared.replacements += link.replacements
     }
     for unit in prepared.removedUnits {
       prepared.report.removed += unit.library?.fingerprints.keys.sorted() ?? []

@@ -27,6 +27,8 @@ final class PreparedReload: @unchecked Sendable {
   let set: LinkedSet
   /// Variables that get another layout.
   var replacements: [Replacement] = []
+  /// What the guard knows of its units.
+  var layouts: [UInt32: UnitLayouts] = [:]
   /// Emptied when it has taken effect: plans hold the versions they replace.
   var members: [Member]
   /// Shared objects, mapped and bound.

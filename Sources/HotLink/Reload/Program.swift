@@ -85,9 +85,10 @@ final class Program: @unchecked Sendable {
   private func link(_ changes: [UnitChange]) throws -> PreparedReload {
     let clock = Stopwatch()
     var inputs = ChangeSet(self, changes)
+    let guarded = try guardLayouts(inputs)
     var base = generation.table
     var waiting = lazyUnits
-    var libraries = try mapLibraries(changes)
+    var libraries = try mapLibraries(changes, guarded)
     if generation.number == 0, options.isLazy, libraries.isEmpty {
       try setAside(&inputs, &waiting, &base)
     }
@@ -98,7 +99,6 @@ final class Program: @unchecked Sendable {
       }
     }
     var unkept: [UInt32: Set<Int>] = [:]
-    let guarded = try guardLayouts(inputs)
     var resets: Set<UInt32> = []
     while true {
       pullMembers(into: &inputs)
@@ -115,7 +115,7 @@ final class Program: @unchecked Sendable {
       let isReload = inputs.replaces
       for (unit, object) in inputs.linked {
         let start = Stopwatch()
-        let identities = identities(for: object, of: unit)
+        let identities = guarded.identities[unit.id] ?? identities(for: object, of: unit)
         let plan = try StatePlan(
           object, unit: unit.name, old: unit.version,
           discarded: inputs.discardedSections(object, unit.id, owners, space),
@@ -176,7 +176,7 @@ final class Program: @unchecked Sendable {
         }
         continue
       }
-      note(guarded, libraries, in: prepared)
+      note(guarded, in: prepared)
       prepared.waiting = waiting
       try bindLibraries(libraries, prepared)
       if generation.number > 0 { prepared.hooks = ReloadHooks(of: prepared, in: self) }

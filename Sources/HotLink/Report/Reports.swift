@@ -94,8 +94,6 @@ public struct BlindUnit: Hashable, Sendable {
     /// It is in another file (`-gsplit-dwarf`).
     case splitDebugData
     case unreadableDebugData
-    /// Only sizes and symbols of shared objects are compared.
-    case sharedObject
   }
   public var unit: String
   public var reason: Reason

@@ -19,19 +19,24 @@ struct LayoutDecision {
   var hook: String?
   /// In the old version.
   var old: Variable
+
+  /// To the initialisers of its unit, the variable counts as new.
+  var isReset: Bool {
+    if case .reset = action { hook == nil } else { false }
+  }
 }
 
 /// Decisions for one unit.
 struct LayoutDecisions {
   var bySymbol: [Int: LayoutDecision] = [:]
+  /// Those of a shared object.
+  var byKey: [LibrarySymbol.Key: LayoutDecision] = [:]
 
   func replaces(_ symbol: Int) -> Bool { bySymbol[symbol] != nil }
 
   /// Variables that count as new to the initialisers of their unit.
   var reset: [Int] {
-    bySymbol.values.compactMap { decision in
-      if case .reset = decision.action { decision.hook == nil ? decision.symbol : nil } else { nil }
-    }
+    bySymbol.values.compactMap { $0.isReset ? $0.symbol : nil }
   }
 }
 
@@ -44,6 +49,8 @@ final class Replacement {
   private let size: UInt64
   /// First bytes; nil: zero.
   private let image: UnsafeRawPointer?
+  /// The same of a library's variable, which lives outside the arena.
+  private let bytes: [UInt8]?
   private var snapshot: UnsafeMutableRawBufferPointer?
 
   init(
@@ -55,15 +62,28 @@ final class Replacement {
     self.address = address
     self.size = size
     self.image = image
+    bytes = nil
+  }
+
+  /// Of a library.
+  ///
+  /// - Parameter bytes: the first ones, all of them.
+  init(unit: String, _ decision: LayoutDecision, address: UInt64, bytes: [UInt8]) {
+    self.unit = unit
+    self.decision = decision
+    self.address = address
+    self.size = UInt64(bytes.count)
+    image = nil
+    self.bytes = bytes
   }
 
   deinit { snapshot?.deallocate() }
 
   /// Keeps the old bytes and writes the new ones. Nothing of the new generation runs yet.
   func perform(in arena: Arena) -> Verdict? {
-    guard let live = arena.place(of: Address(address)),
-      let before = arena.place(of: Address(decision.old.address))
-    else { return nil }
+    guard let live = place(address, arena), let before = place(decision.old.address, arena) else {
+      return nil
+    }
     let count = Int(decision.old.size)
     let old = UnsafeMutableRawBufferPointer.allocate(byteCount: max(count, 8), alignment: 16)
     if let start = old.baseAddress { memcpy(start, before, count) }
@@ -79,6 +99,11 @@ final class Replacement {
     return Verdict(unit: unit, symbol: decision.name, fate: fate)
   }
 
+  private func place(_ address: UInt64, _ arena: Arena) -> UnsafeMutableRawPointer? {
+    bytes == nil
+      ? arena.place(of: Address(address)) : UnsafeMutableRawPointer(bitPattern: UInt(address))
+  }
+
   private var fate: Verdict.Fate {
     let hasMoved = address != decision.old.address
     if let hook = decision.hook { return .migratedByHook(function: hook, moved: hasMoved) }
@@ -87,7 +112,9 @@ final class Replacement {
   }
 
   private func initialise(_ live: UnsafeMutableRawPointer) {
-    if let image {
+    if let bytes {
+      bytes.withUnsafeBytes { if let start = $0.baseAddress { memcpy(live, start, $0.count) } }
+    } else if let image {
       if UnsafeRawPointer(live) != image { memcpy(live, image, Int(size)) }
     } else {
       memset(live, 0, Int(size))

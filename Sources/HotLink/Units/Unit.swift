@@ -16,6 +16,9 @@ final class Unit {
     self.id = id
     self.name = name
   }
+
+  /// What debug data says of what is linked now.
+  var layouts: UnitLayouts? { version?.layouts ?? library?.layouts }
 }
 
 /// What a unit is made of.

@@ -19,7 +19,7 @@ final class UnitVersion: @unchecked Sendable {
   /// Made once, compared twice: as the new version and as the old one. On the linker's thread.
   private(set) lazy var functions = FunctionContents(linked.object)
   /// What debug data says of its types. Read by the guard when it was new, or at the first change of its unit.
-  lazy var layouts = UnitLayouts(linked.object)
+  lazy var layouts = UnitLayouts(.object(linked.object))
 
   init(
     linked: LinkedObject, group: TextGroup, images: InitialImages, rooms: [Int: UInt64],

@@ -42,7 +42,6 @@ enum LayoutReport {
       case .noDebugData: "it was compiled without -g"
       case .splitDebugData: "its debug data is in another file (-gsplit-dwarf)"
       case .unreadableDebugData: "its debug data cannot be read"
-      case .sharedObject: "it is a shared object"
       }
     return "\(short(unit.unit)): layouts not compared, \(why); only sizes and symbols were"
   }
@@ -320,7 +319,6 @@ enum LayoutReport {
       case .noDebugData: "no debug data"
       case .splitDebugData: "split debug data"
       case .unreadableDebugData: "unreadable debug data"
-      case .sharedObject: "shared object"
       }
     return .object([("unit", .string(unit.unit)), ("reason", .string(reason))])
   }

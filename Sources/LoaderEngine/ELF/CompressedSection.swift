@@ -12,28 +12,62 @@ extension ObjectFile {
   package func unpackedContents(ofSection index: Int) throws(LinkError) -> Bytes? {
     guard let bytes = contents(ofSection: index) else { return nil }
     let section = sections[index]
-    if section.flags & UInt64(SHF_COMPRESSED) != 0 {
+    return try CompressedSection(
+      file: name, name: self.name(ofSection: index), offset: section.offset, flags: section.flags
+    ).unpacked(bytes)
+  }
+}
+
+extension ImageSections {
+  /// The same of an image, of which `bytes` are the file.
+  ///
+  /// - Returns: nil for SHT_NOBITS.
+  /// - Throws: as for objects; also for a section that leaves the file.
+  package func unpackedContents(ofSection index: Int, in bytes: Bytes, file: String)
+    throws(LinkError) -> Bytes?
+  {
+    let section = sections[index]
+    guard !section.isNoBits else { return nil }
+    let packed = CompressedSection(
+      file: file, name: name(ofSection: index), offset: section.offset, flags: section.flags)
+    guard let contents = bytes.slice(section.offset, section.size) else {
+      throw packed.damaged("leaves the file")
+    }
+    return try packed.unpacked(contents)
+  }
+}
+
+/// A section that may be packed.
+private struct CompressedSection {
+  let file: String
+  let name: NameView
+  /// In the file.
+  let offset: UInt64
+  let flags: UInt64
+
+  func unpacked(_ bytes: Bytes) throws(LinkError) -> Bytes {
+    if flags & UInt64(SHF_COMPRESSED) != 0 {
       guard let header = bytes.load(Elf64_Chdr.self, at: 0),
         let packed = bytes.slice(24, UInt64(bytes.count - 24))
-      else { throw damaged(index, "the compression header is cut off") }
+      else { throw damaged("the compression header is cut off") }
       switch header.ch_type {
-      case 1: return try unpack(index, packed, header.ch_size, .zlib)
-      case 2: return try unpack(index, packed, header.ch_size, .zstd)
+      case 1: return try unpack(packed, header.ch_size, .zlib)
+      case 2: return try unpack(packed, header.ch_size, .zstd)
       default:
         throw LinkError(
-          file: name,
+          file: file,
           .unsupported(
-            what: "compression type \(header.ch_type) of '\(self.name(ofSection: index).string)'",
+            what: "compression type \(header.ch_type) of '\(name.string)'",
             help: "compile with -gz=zlib or -gz=none"))
       }
     }
-    if self.name(ofSection: index).hasPrefix(".zdebug_") {
+    if name.hasPrefix(".zdebug_") {
       // `ZLIB`, and the size as a big-endian number.
       guard bytes.load(UInt32.self, at: 0) == 0x4249_4C5A,
         let size = bytes.load(UInt64.self, at: 4),
         let packed = bytes.slice(12, UInt64(bytes.count - 12))
       else { return bytes }
-      return try unpack(index, packed, UInt64(bigEndian: size), .zlib)
+      return try unpack(packed, UInt64(bigEndian: size), .zlib)
     }
     return bytes
   }
@@ -45,11 +79,11 @@ extension ObjectFile {
     var library: String { self == .zlib ? "libz.so.1" : "libzstd.so.1" }
   }
 
-  private func unpack(_ index: Int, _ packed: Bytes, _ size: UInt64, _ packing: Packing)
+  private func unpack(_ packed: Bytes, _ size: UInt64, _ packing: Packing)
     throws(LinkError) -> Bytes
   {
     guard size <= 1 << 32, size <= (UInt64(packed.count) + 16) * packing.mostRatio else {
-      throw damaged(index, "\(packed.count) bytes cannot become \(size)")
+      throw damaged("\(packed.count) bytes cannot become \(size)")
     }
     var status: Int32 = 0
     let contents = try FileContents(filling: Int(size)) { (place) throws(LinkError) in
@@ -60,20 +94,19 @@ extension ObjectFile {
     }
     if status == ENOENT {
       throw LinkError(
-        file: name,
+        file: file,
         .unsupported(
-          what: "compressed section '\(self.name(ofSection: index).string)'",
+          what: "compressed section '\(name.string)'",
           help: "install \(packing.library), or compile with -gz=none"))
     }
-    guard status == 0 else { throw damaged(index, "does not unpack to \(size) bytes") }
+    guard status == 0 else { throw damaged("does not unpack to \(size) bytes") }
     return Bytes(contents)
   }
 
-  private func damaged(_ index: Int, _ detail: String) -> LinkError {
+  func damaged(_ detail: String) -> LinkError {
     LinkError(
-      file: name,
+      file: file,
       .malformed(
-        structure: "compressed section '\(self.name(ofSection: index).string)'",
-        offset: sections[index].offset, detail: detail))
+        structure: "compressed section '\(name.string)'", offset: offset, detail: detail))
   }
 }

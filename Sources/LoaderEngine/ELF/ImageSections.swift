@@ -10,6 +10,8 @@ package struct ImageSections: Sendable {
     /// Virtual address, and size in bytes.
     package var address: UInt64
     package var size: UInt64
+    /// In the file, in bytes.
+    package var offset: UInt64
     package var nameOffset: UInt32
 
     package var isWritable: Bool { flags & UInt64(SHF_WRITE) != 0 }
@@ -62,7 +64,7 @@ package struct ImageSections: Sendable {
       let section = raw[$0]
       return Section(
         type: section.sh_type, flags: section.sh_flags, address: section.sh_addr,
-        size: section.sh_size, nameOffset: section.sh_name)
+        size: section.sh_size, offset: section.sh_offset, nameOffset: section.sh_name)
     }
     let full = (0..<raw.count).first { raw[$0].sh_type == UInt32(SHT_SYMTAB) }
     let dynamic = (0..<raw.count).first { raw[$0].sh_type == UInt32(SHT_DYNSYM) }

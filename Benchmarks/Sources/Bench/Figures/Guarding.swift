@@ -1,17 +1,25 @@
 // I4: what the layout guard costs a reload of an object with debug data, as the report tells it (`guard_us`): 10 KB and
-// 1 MB. The peer links the same object to a shared one and compares nothing.
+// 1 MB; and 1 MB where a type and a variable of it come and go, so that all types are read and compared. The peer links the
+// same object to a shared one and compares nothing.
 internal import HotLink
 internal import Synchronization
 
 enum Guarding {
-  private static let figures = [("I4.small", 6), ("I4.large", 1100)]
+  private static let figures: [(id: String, count: Int, editsTypes: Bool)] = [
+    ("I4.small", 6, false), ("I4.large", 1100, false), ("I4.types", 1100, true),
+  ]
 
   static func measure(_ runner: Runner, _ fixtures: Fixtures) throws {
-    guard figures.contains(where: { runner.wants($0.0) }) else { return }
+    guard figures.contains(where: { runner.wants($0.id) }) else { return }
     let linker = try SharedLibrary.findLinker()
-    for (id, count) in figures where runner.wants(id) {
+    for figure in figures where runner.wants(figure.id) {
+      let (id, count, editsTypes) = (figure.id, figure.count, figure.editsTypes)
+      let name = editsTypes ? "guard-types" : "guard"
       let edits = try fixtures.objects(
-        [1, 2].map { ("guard\(count)-\($0)", source(count, value: $0)) }, flags: ["-g"])
+        [1, 2].map { value in
+          let fresh = editsTypes && value == 2 ? "struct fresh { int a, b; } *fresh;\n" : ""
+          return ("\(name)\(count)-\(value)", fresh + source(count, value: value))
+        }, flags: ["-g"])
       let unit = try Unit(edits)
       try runner.measure(
         Figure(
