@@ -65,6 +65,9 @@ public final class Session: Sendable {
     public var states = StatePolicies()
     /// Note what happens to each symbol, for `explain`.
     public var keepsHistory = false
+    /// Leave to the linker's thread what need not be done before the host goes on: recycling replaced code, and telling
+    /// of the reload. Makes `update()` shorter, and events come a little later. Reloads of shared objects are excepted.
+    public var finishesInBackground = false
 
     public init() {}
   }
@@ -100,7 +103,8 @@ public final class Session: Sendable {
   deinit { core.close() }
 
   /// What happens in the session is told here: from the host's thread inside `update()`, except for
-  /// refusals, which come from the linker's thread as soon as they are known.
+  /// refusals, which come from the linker's thread as soon as they are known. With
+  /// ``Options/finishesInBackground`` all but the first link is told from the linker's thread.
   public func onEvent(_ handler: @escaping @Sendable (SessionEvent) -> Void) {
     core.state.withLock { $0.handler = handler }
   }

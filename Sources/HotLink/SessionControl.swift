@@ -21,13 +21,19 @@ extension Session {
   /// How many units are part of the program. From any thread; waits while something is being linked.
   public var unitCount: Int { core.linking.withLock { core.linked.allUnitNames.count } }
 
+  /// Returns when all reloads that took effect are told. On the host's thread.
+  package func tellPublished() { core.settlePublished() }
+
   /// Has a thread of the host's own left out when stacks are searched: it never runs linked code.
   package func noteOwnThread() { core.linked.retirement.noteOwnThread(hl_gettid()) }
 }
 
 extension SessionCore {
   func explain(_ name: String) -> Explanation {
-    linking.withLock { linked.explain(name, history) }
+    linking.withLock {
+      settle()
+      return linked.explain(name, history)
+    }
   }
 
   var refusedUnits: [String] {

@@ -50,6 +50,9 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   let files: FileTable
   let libraries: [String]
   let history: SymbolHistory?
+  private let finishesInBackground: Bool
+  /// What has taken effect and is still to be settled and told. Belongs to who holds `linking`.
+  var published: Published?
 
   init(_ options: Session.Options) throws(LinkError) {
     let tag = LazyCalls.takeTag()
@@ -58,6 +61,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     files = FileTable()
     libraries = options.libraries
     history = options.keepsHistory ? SymbolHistory() : nil
+    finishesInBackground = options.finishesInBackground
     state = Mutex(State(generation: linked.generation))
     LazyCalls.register(self, tag: tag)
     tellOmissions()
@@ -129,7 +133,8 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     let changes = takePending()
     let prepared = try prepareFirst(changes)
     do {
-      let reload = try linked.publish(prepared)
+      var reload = try linked.publish(prepared)
+      linked.settle(prepared, &reload)
       report.linkMicroseconds = reload.linkMicroseconds
     } catch { throw Refusal(unit: error.file, reason: .link(error)) }
     report.units = linked.allUnitNames
@@ -192,6 +197,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
 
   /// One round: read what changed, link everything that waits. False when the session is closed.
   private func linkOnce() -> Bool {
+    settlePublished()
     let batches = state.withLock { state -> [ChangeBatch]? in
       if state.isClosed { return nil }
       defer { state.batches = [] }
@@ -219,8 +225,9 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     }
     if isIdle {
       idle.notify()
-      work.wait(milliseconds: linked.debugger.mode == .lazy ? 200 : 500)
+      // Before the wait, so that nothing stands between a change and its link.
       lookForDebugger()
+      work.wait(milliseconds: linked.debugger.mode == .lazy ? 200 : 500)
     }
     return true
   }
@@ -228,6 +235,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   private func link(_ readTime: Double) {
     linking.lock()
     defer { linking.unlock() }
+    settle()
     // What was ready but not taken is linked again together with what is new.
     let waiting = state.withLock { state -> PreparedReload? in
       defer { state.prepared = nil }
@@ -302,6 +310,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   func publish() -> Outcome {
     guard linking.tryLock() else { return .busy }
     defer { linking.unlock() }
+    let clock = Stopwatch()
     guard callBeforeHooks() else { return .nothing }
     let prepared = state.withLock { state -> PreparedReload? in
       defer { state.prepared = nil }
@@ -311,15 +320,18 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       collectForDebugger()
       return .nothing
     }
+    settle()
+    let waits = finishesInBackground && prepared.libraries.isEmpty
     do {
-      let report = try linked.publish(prepared)
-      history?.note(report)
-      let handler = state.withLock { state in
+      var report = try linked.publish(prepared)
+      state.withLock { state in
         state.hooks = .idle
         state.generation = linked.generation
-        return state.handler
       }
-      handler?(.reloaded(report))
+      if waits { linked.retirement.lookAtOwnStack() } else { linked.settle(prepared, &report) }
+      report.pauseMicroseconds = clock.microseconds
+      published = Published(prepared: prepared, report: report, isSettled: !waits)
+      if waits { work.notify() } else { settle() }
       return .published
     } catch {
       let handler = state.withLock { state in
@@ -377,5 +389,6 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     work.notify()
     thread?.join()
     thread = nil
+    settlePublished()
   }
 }

@@ -14,6 +14,7 @@ extension Program {
     report.relocations = set.relocationCount
     report.undefinedFunctions = set.deferredCalls.map { space.names[$0].string }
     var members: [PreparedReload.Member] = []
+    var comparisons: [Comparison] = []
     let objects = Array(set.objects.prefix(inputs.linked.count))
     let debug = debugger.prepare(objects, set.table)
     for (index, (unit, object)) in inputs.linked.enumerated() {
@@ -34,13 +35,10 @@ extension Program {
           plan: plan, initialisers: initialisers.toRun, isNew: unit.version == nil))
       members[index].version.captureImages(set.space.arena)
       if generation.number > 0, !isSame {
-        let functions = members[index].version.functions
-          .compared(to: unit.version?.functions ?? FunctionContents.none)
-          .supplied(by: linked)
-        report.verdicts += initialisers.remarks(functions.changed, object, unit.name)
-        report.changed += functions.changed
-        report.added += functions.added
-        report.removed += functions.removed
+        comparisons.append(
+          Comparison(
+            unit: unit, version: members[index].version, old: unit.version,
+            initialisers: initialisers))
       }
     }
     for id in set.options.keptCommons.keys.sorted() where set.definition(of: id)?.isCommon == true {
@@ -48,13 +46,10 @@ extension Program {
       report.verdicts.append(
         Verdict(unit: unit, symbol: space.names[id].string, fate: .kept))
     }
-    for unit in inputs.removedUnits {
-      report.removed +=
-        unit.version?.functions.fingerprints.keys.sorted() ?? []
-    }
-    report.shadowed = shadowed(members, set)
     let prepared = PreparedReload(
       set: set, members: members, removedUnits: inputs.removedUnits, report: report)
+    prepared.comparisons = comparisons
+    prepared.removedVersions = inputs.removedUnits.compactMap(\.version)
     prepared.debug = debug
     prepared.profile = profiler?.prepare(objects, set.table) ?? []
     prepared.clearedSlots = inputs.slotsToClear(set, generation.table, space)
@@ -64,10 +59,39 @@ extension Program {
       }
       prepared.report.swiftRegistrations = 1
     }
+    prepared.decideAhead()
     prepared.noteStartCode()
     prepared.report.guardMicroseconds = planning
     prepared.report.linkMicroseconds = elapsed - planning
     return prepared
+  }
+
+  /// Says in a report which functions changed. What takes effect does not depend on it, so that it may come later.
+  func compare(_ prepared: PreparedReload, _ report: inout ReloadReport) {
+    guard !prepared.comparisons.isEmpty || !prepared.removedVersions.isEmpty else { return }
+    var sum = FunctionChanges(changed: [], added: [], removed: [])
+    var remarks: [Verdict] = []
+    for comparison in prepared.comparisons {
+      let version = comparison.version
+      let functions = version.functions
+        .compared(to: comparison.old?.functions ?? FunctionContents.none)
+        .supplied(by: version.linked)
+      remarks += comparison.initialisers.remarks(
+        functions.changed, version.object, comparison.unit.name)
+      sum.changed += functions.changed
+      sum.added += functions.added
+      sum.removed += functions.removed
+    }
+    for version in prepared.removedVersions {
+      sum.removed += version.functions.fingerprints.keys.sorted()
+    }
+    report.verdicts = remarks + report.verdicts
+    report.changed = sum.changed + report.changed
+    report.added = sum.added + report.added
+    report.removed = sum.removed + report.removed
+    report.shadowed = shadowed(prepared.comparisons, prepared.set)
+    prepared.comparisons = []
+    prepared.removedVersions = []
   }
 
   /// What becomes of the variables of objects, at the safe point.
@@ -87,7 +111,6 @@ extension Program {
           verdicts.append(verdict)
         }
       }
-      verdicts += member.plan.remarks(member.unit.name)
     }
     return verdicts
   }

@@ -30,11 +30,10 @@ extension LinkedObject {
 
 extension Program {
   /// Functions whose copy changed with a unit, while the copy that all use is another one.
-  func shadowed(_ members: [PreparedReload.Member], _ set: LinkedSet) -> [ShadowedFunction] {
-    guard generation.number > 0 else { return [] }
+  func shadowed(_ members: [Comparison], _ set: LinkedSet) -> [ShadowedFunction] {
     var found: [ShadowedFunction] = []
     for member in members where !member.version.linked.discarded.isEmpty {
-      guard let old = member.unit.version, old.object !== member.version.object else { continue }
+      guard let old = member.old else { continue }
       let candidates = member.version.linked.discardedFunctions
       let changes = member.version.functions.compared(to: old.functions)
       for name in changes.changed where candidates[name] != nil {

@@ -2,6 +2,14 @@
 // it gives everything back.
 internal import LoaderEngine
 
+/// A version of a unit and the one before it.
+struct Comparison {
+  var unit: Unit
+  var version: UnitVersion
+  var old: UnitVersion?
+  var initialisers: InitialiserPlan
+}
+
 /// The next generation, ready to be published.
 final class PreparedReload: @unchecked Sendable {
   final class Member {
@@ -29,8 +37,16 @@ final class PreparedReload: @unchecked Sendable {
   var replacements: [Replacement] = []
   /// What the guard knows of its units.
   var layouts: [UInt32: UnitLayouts] = [:]
+  /// Versions of which is still to be said what changed.
+  var comparisons: [Comparison] = []
+  /// The same of units that are gone.
+  var removedVersions: [UnitVersion] = []
+  /// What becomes of variables that nothing needs to be done for. Told when the reload is settled.
+  private(set) var decided: [Verdict] = []
   /// Emptied when it has taken effect: plans hold the versions they replace.
   var members: [Member]
+  /// The generation before, from the moment it took effect until it is settled.
+  var replaced: Generation?
   /// Shared objects, mapped and bound.
   var libraries: [LibraryLink] = []
   /// GOT entries of symbols that moved with them.
@@ -63,6 +79,17 @@ final class PreparedReload: @unchecked Sendable {
     self.members = members
     self.removedUnits = removedUnits
     self.report = report
+  }
+
+  /// Sets aside the variables whose fate is known before the safe point, which are nearly all.
+  func decideAhead() {
+    for index in members.indices {
+      let unit = members[index].unit.name
+      for carry in members[index].plan.takeKept() {
+        decided.append(Verdict(unit: unit, symbol: carry.symbol, fate: .kept))
+      }
+      decided += members[index].plan.remarks(unit)
+    }
   }
 
   /// Notes `_init` and `_fini` of groups whose units are all new: those of others have run.

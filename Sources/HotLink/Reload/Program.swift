@@ -179,7 +179,13 @@ final class Program: @unchecked Sendable {
       note(guarded, in: prepared)
       prepared.waiting = waiting
       try bindLibraries(libraries, prepared)
-      if generation.number > 0 { prepared.hooks = ReloadHooks(of: prepared, in: self) }
+      guard generation.number > 0 else { return prepared }
+      prepared.hooks = ReloadHooks(of: prepared, in: self)
+      if !options.comparesLate || prepared.hooks.areAny || !libraries.isEmpty {
+        compare(prepared, &prepared.report)
+        // They are told how much changed.
+        prepared.hooks = ReloadHooks(of: prepared, in: self)
+      }
       return prepared
     }
   }
@@ -209,7 +215,7 @@ final class Program: @unchecked Sendable {
 
   // MARK: publish
 
-  /// Makes a prepared generation the current one. At the safe point of the host's thread.
+  /// Makes a prepared generation the current one. At the safe point of the host's thread. `settle` is to follow.
   ///
   /// - Throws: `LinkError` when threads' initial bytes cannot be set; nothing has changed then.
   func publish(_ prepared: PreparedReload) throws(LinkError) -> ReloadReport {
@@ -239,6 +245,7 @@ final class Program: @unchecked Sendable {
     }
     // GATE: the new generation is the program.
     let old = generation
+    prepared.replaced = old
     generation = Generation(number: old.number + 1, table: table, space: space)
     grantedResets = []
     takeOver(prepared)
@@ -250,6 +257,15 @@ final class Program: @unchecked Sendable {
     start(prepared)
     prepared.hooks.callAfter(&report)
     old.retire()
+    return report
+  }
+
+  /// Lets go of what a generation that has taken effect replaced, as far as nobody is inside, and says what stays. On
+  /// the host's thread at its safe point, or on any after `retirement.lookAtOwnStack()` there.
+  func settle(_ prepared: PreparedReload, _ report: inout ReloadReport) {
+    compare(prepared, &report)
+    report.verdicts += prepared.decided
+    prepared.replaced = nil
     prepared.members = []
     prepared.libraries = []
     prepared.debug = .empty
@@ -257,7 +273,6 @@ final class Program: @unchecked Sendable {
     report.running = retirement.running
     debugger.settle()
     report.pinnedBytes = report.pins.reduce(0) { $0 + $1.bytes }
-    return report
   }
 
   func takeOver(_ prepared: PreparedReload) {

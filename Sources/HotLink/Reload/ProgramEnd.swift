@@ -10,7 +10,7 @@ extension Program {
     LinkedCode.runExitHandlers(of: space.got.start)
     let libraries = units.compactMap(\.library) + removedLibraries
     for library in libraries.reversed() { library.finish() }
-    if Program.outliving.contains(where: { space.names.find($0) != nil }) {
+    if !space.copies.isEmpty || Program.outliving.contains(where: { space.names.find($0) != nil }) {
       space.arena.keepForever()
       space.threadStorage.mustStay = true
       space.threadModules.keepForever()

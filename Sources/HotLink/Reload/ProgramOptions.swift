@@ -22,6 +22,8 @@ extension Program {
     var layouts = LayoutPolicies()
     /// What becomes of state where there is a choice.
     var states = StatePolicies()
+    /// Which functions changed is looked at when the reload has taken effect.
+    var comparesLate = false
     private var binding = Session.Options()
 
     init(_ options: Session.Options) {
@@ -36,6 +38,7 @@ extension Program {
       profiling = options.profiling
       layouts = options.layouts
       states = options.states
+      comparesLate = options.finishesInBackground
       binding = options
     }
 

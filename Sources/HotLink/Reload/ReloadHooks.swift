@@ -28,6 +28,9 @@ struct ReloadHooks {
     var microseconds = 0.0
   }
 
+  /// Whether the program has any for this reload.
+  var areAny: Bool { !before.isEmpty || !after.isEmpty }
+
   static let before: StaticString = "hotlink_before_reload"
   static let after: StaticString = "hotlink_after_reload"
 

@@ -1,5 +1,6 @@
 // Code of earlier generations, until nobody can be inside it. It is found on stacks, conservatively:
 // a word that looks like an address in it keeps it. What cannot be known keeps it too, and is said.
+internal import CLoaderSupport
 internal import LoaderEngine
 internal import Synchronization
 
@@ -35,6 +36,22 @@ final class Retirement {
   /// The program makes stacks of its own.
   var usesFibres = false
 
+  /// What the host's own stack showed at its safe point. It cannot get into old code any more.
+  private struct OwnLook {
+    let scan: StackScan
+    let isKnown: Bool
+    let thread: Int32
+  }
+  private var ownLook: OwnLook?
+
+  /// Looks through the calling thread's stack, so that another thread can `collect`.
+  func lookAtOwnStack() {
+    guard !entries.isEmpty else { return }
+    let scan = StackScan(entries.map(\.text))
+    let isKnown = scan.scanOwnStack()
+    ownLook = OwnLook(scan: scan, isKnown: isKnown, thread: hl_gettid())
+  }
+
   /// From any thread.
   func noteOwnThread(_ id: Int32) {
     threads.withLock { if !$0.contains(id) { $0.append(id) } }
@@ -45,7 +62,8 @@ final class Retirement {
     attempts = 10
   }
 
-  /// Recycles what no stack of the process leads into. Called at the safe point of the host's thread.
+  /// Recycles what no stack of the process leads into. Called at the safe point of the host's thread, or after
+  /// `lookAtOwnStack` there.
   ///
   /// - Returns: what must stay, and why.
   func collect(stubs: AddressRange) -> [Pin] {
@@ -58,9 +76,13 @@ final class Retirement {
   }
 
   private func sift(_ stubs: AddressRange, _ pins: inout PinList) -> [Entry] {
-    let scan = StackScan(entries.map(\.text))
-    let isOwnKnown = scan.scanOwnStack()
-    let silent = scan.scanOtherThreads(except: threads.withLock { $0 }, stubs: stubs)
+    if ownLook == nil { lookAtOwnStack() }
+    guard let look = ownLook else { return entries }
+    ownLook = nil
+    let scan = look.scan
+    let isOwnKnown = look.isKnown
+    let silent = scan.scanOtherThreads(
+      except: threads.withLock { $0 } + [look.thread], stubs: stubs)
     var kept: [Entry] = []
     attempts -= 1
     hasStackHits = scan.hits.contains(true)

@@ -67,6 +67,9 @@ public struct ReloadReport: Sendable {
   public var linkMicroseconds = 0.0
   public var guardMicroseconds = 0.0
   public var swapMicroseconds = 0.0
+  /// How long `update()` took until the host could go on: the swap, initialisers, hooks, and what is not left to the
+  /// linker's thread. The handler of events is not part of it.
+  public var pauseMicroseconds = 0.0
   /// Hooks of the program that were called, in order.
   public var hooks: [String] = []
   /// In hooks: the program's own time.

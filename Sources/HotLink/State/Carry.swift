@@ -35,6 +35,15 @@ struct Carry {
   var image: UnsafeRawPointer?
   var oldImage: UnsafeRawPointer?
 
+  /// State of the same size and first bytes as before: it stays, whatever it holds.
+  var isKept: Bool {
+    switch kind {
+    case .state, .held, .source:
+      size == oldSize && !Carry.differ(image, oldImage, Int(clamping: size))
+    case .reset, .added, .constant, .identity, .cache: false
+    }
+  }
+
   /// Carries it out where the linker writes the arena.
   func perform(in arena: Arena) -> Verdict.Fate? {
     arena.place(of: Address(address)).flatMap { perform(at: $0) }

@@ -343,6 +343,13 @@ final class StatePlan {
         }))
   }
 
+  /// Takes out what stays as it is.
+  func takeKept() -> [Carry] {
+    let kept = carries.filter(\.isKept)
+    if !kept.isEmpty { carries.removeAll(where: \.isKept) }
+    return kept
+  }
+
   /// Verdicts that need no look at memory.
   func remarks(_ unit: String) -> [Verdict] {
     keptInPlace.map { Verdict(unit: unit, symbol: $0, fate: .kept) }

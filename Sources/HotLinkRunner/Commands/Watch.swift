@@ -102,6 +102,8 @@ struct Watch: ParsableCommand {
     options.layouts = layouts.policies
     options.states = states.policies
     options.keepsHistory = control
+    // JSON shares standard output with what the program prints, and stands before what new code prints there.
+    options.finishesInBackground = !json
     do {
       let session = try Session(options)
       session.onEvent { event in
@@ -119,6 +121,7 @@ struct Watch: ParsableCommand {
       if let initialise { LinkedCode.call(try session.address(of: initialise)) }
       let count = loop.run()
       if let finish { LinkedCode.call(try session.address(of: finish)) }
+      session.tellPublished()
       reporter.stopped(frames: count)
       // Its finalisers run here; handlers that code registered with atexit, in exit.
       withExtendedLifetime(session) {}

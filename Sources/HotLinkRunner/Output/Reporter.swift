@@ -95,6 +95,7 @@ struct Reporter: Sendable {
         ("link_us", .number(report.linkMicroseconds)),
         ("guard_us", .number(report.guardMicroseconds)),
         ("swap_us", .number(report.swapMicroseconds)),
+        ("pause_us", .number(report.pauseMicroseconds)),
         ("hooks", .strings(report.hooks)), ("hooks_us", .number(report.hookMicroseconds)),
         ("latency_us", latency(report).map { .number($0) } ?? .null),
         ("pinned_bytes", .unsigned(report.pinnedBytes)),

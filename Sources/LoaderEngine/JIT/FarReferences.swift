@@ -12,6 +12,8 @@ package final class HostCopies: @unchecked Sendable {
   }
 
   private(set) var copies: [Copy] = []
+  /// Whether the process uses none of this program's memory in place of its own.
+  package var isEmpty: Bool { copies.isEmpty }
 
   init() {}
 

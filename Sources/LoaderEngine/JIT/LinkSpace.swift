@@ -11,7 +11,7 @@ package final class LinkSpace: @unchecked Sendable {
   package let host = HostProcess()
   package let threadStorage: StaticTLS
   package let threadModules = ThreadModules()
-  let copies = HostCopies()
+  package let copies = HostCopies()
   /// Which versions of symbols are the default ones.
   package let versions = VersionedNames()
   /// Of the first set that took effect.

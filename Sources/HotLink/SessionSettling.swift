@@ -1,0 +1,27 @@
+// What is left to do when a reload has taken effect: old code is recycled, memory given back, people told. The host need
+// not wait for it: with `finishesInBackground` the linker's thread does it, before anything else.
+internal import LoaderEngine
+internal import Synchronization
+
+extension SessionCore {
+  /// A reload that took effect, on its way to those who are told of it.
+  struct Published {
+    let prepared: PreparedReload
+    var report: ReloadReport
+    /// Whether what it replaced is let go.
+    let isSettled: Bool
+  }
+
+  /// Settles what took effect, and tells of it. By who holds `linking`.
+  func settle() {
+    guard var done = published else { return }
+    published = nil
+    if !done.isSettled { linked.settle(done.prepared, &done.report) }
+    history?.note(done.report)
+    let handler = state.withLock { $0.handler }
+    handler?(.reloaded(done.report))
+  }
+
+  /// The same from a thread that does not hold it.
+  func settlePublished() { linking.withLock { settle() } }
+}
