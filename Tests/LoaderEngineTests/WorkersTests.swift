@@ -1,4 +1,5 @@
 // Work that is shared among threads: each part once, all done on return. What is linked with it: `SideBySideTests`.
+import CLoaderSupport
 import Glibc
 import LoaderEngine
 import Synchronization
