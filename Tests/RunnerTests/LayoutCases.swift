@@ -58,6 +58,13 @@ extension LayoutCase {
       before: "struct p { int a; int b; }; struct p it;",
       after: "struct p { int a; float b; }; struct p it;", first: "it.a = 3; it.b = 4;",
       sum: "it.a + (int)it.b", told: ["it.b was int and is float"]),
+    // Nothing comes or goes: only what a member refers to.
+    LayoutCase(
+      name: "a field retyped to a type that was there",
+      before: "float other; struct p { int a; int b; }; struct p it;",
+      after: "float other; struct p { int a; float b; }; struct p it;",
+      first: "it.a = 3; it.b = 4; other = 1;", sum: "it.a + (int)it.b + (int)other",
+      told: ["it.b was int and is float"]),
     LayoutCase(
       name: "a plain variable retyped with the same size", before: "static volatile int it;",
       after: "static volatile float it;", first: "it = 7;", sum: "(int)it",

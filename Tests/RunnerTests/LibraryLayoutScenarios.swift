@@ -52,6 +52,7 @@ struct LibraryLayoutScenarios {
     "Refused in C",
     arguments: named(
       LayoutCase.inC, "a field added before others", "fields reordered",
+      "a field retyped to a type that was there",
       "a plain variable retyped with the same size", "a list that leads back to itself",
       "an enumerator inserted", "a static variable of a function", "a thread-local variable"),
     builds)
