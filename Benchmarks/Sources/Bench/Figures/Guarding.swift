@@ -13,7 +13,7 @@ enum Guarding {
       let edits = try fixtures.objects(
         [1, 2].map { ("guard\(count)-\($0)", source(count, value: $0)) }, flags: ["-g"])
       let unit = try Unit(edits)
-      try runner.measure(
+      runner.measure(
         Figure(
           id: id, peer: "ld.lld -shared", rounds: 30, measureOurs: unit.edit,
           measurePeer: {
