@@ -8,7 +8,7 @@ C_SOURCES    = $(wildcard Sources/CLoaderSupport/*.c)
 EXAMPLE     := Examples/hot-plugin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-test-all build demo run test test-all sweep archives lint format bench bench-json adapter clean
+.PHONY: help setup setup-test setup-test-all setup-bench build demo run test test-all sweep archives lint format bench bench-json adapter clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,6 +21,9 @@ setup-test:  ## the same with what the tests need
 
 setup-test-all:  ## the same with what the long tests need
 	@scripts/setup.sh test-all
+
+setup-bench:  ## the same with what benchmarks are measured against; what cannot be had is left out there
+	@scripts/setup.sh bench || scripts/setup.sh build
 
 build: setup  ## the runner, optimised: .build/release/hotlink
 	$(SWIFT) build -c release --product hotlink
@@ -56,11 +59,11 @@ sweep: setup-test build  ## compare with dlopen over all shared objects of the s
 archives: setup-test build  ## check every member of libc.a, libm.a and libgcc_eh.a; writes docs/archives.md
 	scripts/archives.sh .build/release/hotlink docs/archives.md
 
-bench: setup  ## benchmarks against peers, for people
-	cd Benchmarks && $(SWIFT) run -c release bench
+bench: setup-bench  ## benchmarks against peers, for people
+	cd Benchmarks && $(SWIFT) build -c release --product hotlink && $(SWIFT) run -c release bench
 
-bench-json: setup  ## the same, one JSON object a line
-	@cd Benchmarks && $(SWIFT) run -c release bench --json
+bench-json: setup-bench  ## the same, one JSON object a line
+	@cd Benchmarks && $(SWIFT) build -c release --product hotlink >&2 && $(SWIFT) run -c release bench --json
 
 adapter: setup  ## libhotlink_loader.so, LoaderEngine for C, and its test: Benchmarks/.build/adapter
 	SWIFT=$(SWIFT) Benchmarks/adapter/build.sh

@@ -2,7 +2,8 @@
 # Makes a bare Debian machine able to build HotLink, or to test it: installs the packages that are missing, checks
 # that Swift is there. Says nothing and asks no server when there is nothing to do.
 #
-#   usage: scripts/setup.sh [build|test|test-all]    test: what the tests need, too; test-all: and the long ones
+#   usage: scripts/setup.sh [build|test|test-all|bench]    test: what the tests need, too; test-all: and the long
+#          ones; bench: what benchmarks are measured against
 set -euo pipefail
 
 build_packages=(libelf-dev libdw-dev libzydis-dev libinotifytools0-dev pkg-config gcc g++ make)
@@ -11,13 +12,16 @@ test_packages=(gdb binutils procps lld valgrind liblua5.4-dev libsqlite3-dev zli
 # Compilers of other languages, and archives that link whole. rustc comes by rustup: its tests say so when it is missing.
 test_all_packages=(gfortran gnat gdc ldc tcc libssl-dev libpng-dev libjpeg62-turbo-dev libzstd-dev libxml2-dev
   libicu-dev liblzma-dev)
+# Peers, and archives to measure with.
+bench_packages=(lld binutils llvm-19-dev libsqlite3-dev liblua5.4-dev libssl-dev)
 oldest_swift=6.2
 
 case "${1:-build}" in
   build) wanted=("${build_packages[@]}") ;;
   test) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
   test-all) wanted=("${build_packages[@]}" "${test_packages[@]}" "${test_all_packages[@]}") ;;
-  *) echo "usage: $0 [build|test|test-all]" >&2; exit 2 ;;
+  bench) wanted=("${build_packages[@]}" "${bench_packages[@]}") ;;
+  *) echo "usage: $0 [build|test|test-all|bench]" >&2; exit 2 ;;
 esac
 
 say() { printf 'setup: %s\n' "$*" >&2; }

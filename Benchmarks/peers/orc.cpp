@@ -4,12 +4,18 @@
 //     set LIST SYMBOL     links every object that the file LIST names, looks up one symbol of each and calls SYMBOL
 //                         -> nanoseconds, bytes of memory added, mappings added, what SYMBOL returned
 //     keep LIST SYMBOL    the same, and stays linked for `edit`
+//     archive FILE OBJECT SYMBOL  links all members of an archive and an object, and calls SYMBOL -> as set
+//     open LIBRARY        opens a shared library in the process -> 0
 //     edit OLD NEW SYMBOL removes the object OLD, adds NEW, looks SYMBOL up and calls it -> nanoseconds, its value
 //
 // Files are read before time counts. A LIST has lines `OBJECT SYMBOL`: what is looked up so that the object is linked.
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <dlfcn.h>
+#include <elf.h>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -24,6 +30,8 @@
 #include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
 #include "llvm/ExecutionEngine/Orc/ExecutorProcessControl.h"
 #include "llvm/ExecutionEngine/Orc/ObjectLinkingLayer.h"
+#include "llvm/Object/Archive.h"
+#include "llvm/Object/ObjectFile.h"
 #include "llvm/Support/MemoryBuffer.h"
 
 using namespace llvm;
@@ -70,6 +78,53 @@ static std::vector<Input> readList(const std::string &list) {
   return inputs;
 }
 
+// A symbol by which an object is linked: a strong one of its own, else a weak one, else none.
+static std::string symbolOf(MemoryBufferRef bytes) {
+  auto object = check(object::ObjectFile::createObjectFile(bytes));
+  std::string weak = "-";
+  for (auto &symbol : object->symbols()) {
+    uint32_t flags = check(symbol.getFlags());
+    if ((flags & object::SymbolRef::SF_Undefined) || !(flags & object::SymbolRef::SF_Global))
+      continue;
+    auto name = check(symbol.getName()).str();
+    if (!(flags & object::SymbolRef::SF_Weak)) return name;
+    weak = name;
+  }
+  return weak;
+}
+
+// JITLink knows no STV_INTERNAL, which means to it what STV_HIDDEN means. Lua's archive is full of it.
+static void hideInternal(char *bytes) {
+  auto *header = reinterpret_cast<Elf64_Ehdr *>(bytes);
+  auto *sections = reinterpret_cast<Elf64_Shdr *>(bytes + header->e_shoff);
+  for (int i = 0; i < header->e_shnum; i++) {
+    if (sections[i].sh_type != SHT_SYMTAB) continue;
+    auto *symbols = reinterpret_cast<Elf64_Sym *>(bytes + sections[i].sh_offset);
+    for (size_t k = 0; k < sections[i].sh_size / sizeof(Elf64_Sym); k++)
+      if (ELF64_ST_VISIBILITY(symbols[k].st_other) == STV_INTERNAL)
+        symbols[k].st_other = symbols[k].st_other - STV_INTERNAL + STV_HIDDEN;
+  }
+}
+
+static std::vector<Input> readArchive(const std::string &path, const std::string &object) {
+  std::vector<Input> inputs;
+  inputs.push_back({object, "-", read(object)});
+  auto bytes = read(path);
+  auto archive = check(object::Archive::create(bytes->getMemBufferRef()));
+  Error error = Error::success();
+  for (auto &member : archive->children(error)) {
+    auto content = check(member.getMemoryBufferRef());
+    auto name = path + "(" + content.getBufferIdentifier().str() + ":" +
+                std::to_string(inputs.size()) + ")";
+    auto copy = WritableMemoryBuffer::getNewUninitMemBuffer(content.getBufferSize(), name);
+    memcpy(copy->getBufferStart(), content.getBufferStart(), content.getBufferSize());
+    hideInternal(copy->getBufferStart());
+    inputs.push_back({name, symbolOf(content), std::move(copy)});
+  }
+  check(std::move(error));
+  return inputs;
+}
+
 struct Session {
   ExecutionSession session;
   ObjectLinkingLayer layer;
@@ -82,6 +137,10 @@ struct Session {
     layer.addPlugin(std::make_unique<EHFrameRegistrationPlugin>(
         session, std::make_unique<jitlink::InProcessEHFrameRegistrar>()));
     library.addGenerator(check(DynamicLibrarySearchGenerator::GetForCurrentProcess('\0')));
+    // In no shared library: libc_nonshared.a has it.
+    check(library.define(absoluteSymbols(
+        {{session.intern("atexit"),
+          {ExecutorAddr::fromPtr(&atexit), JITSymbolFlags::Exported | JITSymbolFlags::Weak}}})));
   }
   ~Session() { check(session.endSession()); }
 
@@ -106,8 +165,7 @@ struct Session {
 
 static long call(uint64_t address) { return reinterpret_cast<int (*)()>(address)(); }
 
-static std::unique_ptr<Session> link(const std::string &list, const std::string &symbol) {
-  auto inputs = readList(list);
+static std::unique_ptr<Session> link(std::vector<Input> inputs, const std::string &symbol) {
   uint64_t memory = residentBytes(), maps = mappings();
   uint64_t start = now();
   auto made = std::make_unique<Session>();
@@ -139,8 +197,13 @@ int main() {
     std::istringstream words(line);
     std::string verb, first, second, third;
     words >> verb >> first >> second >> third;
-    if (verb == "set") link(first, second);
-    else if (verb == "keep") kept = link(first, second);
+    if (verb == "set") link(readList(first), second);
+    else if (verb == "keep") kept = link(readList(first), second);
+    else if (verb == "archive") link(readArchive(first, second), third);
+    else if (verb == "open") {
+      if (!dlopen(first.c_str(), RTLD_NOW | RTLD_GLOBAL)) return 2;
+      std::cout << 0 << std::endl;
+    }
     else if (verb == "edit" && kept) edit(*kept, first, second, third);
     else return 2;
   }

@@ -1,5 +1,6 @@
 // `bench`: HotLink against a peer, in rounds. A table for people, or one JSON object a line.
 internal import ArgumentParser
+internal import Glibc
 
 @main
 struct BenchCommand: ParsableCommand {
@@ -25,23 +26,33 @@ struct BenchCommand: ParsableCommand {
   @Option(help: .hidden)
   var side: Side?
 
+  @Option(help: .hidden)
+  var part: Part?
+
   func validate() throws {
     if let rounds, rounds < 1 { throw ValidationError("--rounds must be at least 1") }
   }
 
   func run() throws {
+    // A peer that ended is told of by what it did not answer.
+    signal(SIGPIPE, SIG_IGN)
     if let child { return print(try child.measure(units)) }
-    let runner = Runner(only: only, rounds: rounds, printsJSON: json, side: side)
+    let destination: Destination = part != nil ? .parent : json ? .json : .table
+    let runner = Runner(only: only, rounds: rounds, destination: destination, side: side)
     let fixtures = try Fixtures.inPackage()
-    try Loading.measure(runner, fixtures)
-    try Lookup.measure(runner, fixtures)
-    try OneChange.measure(runner, fixtures)
-    try WholeSet.measure(runner, fixtures)
-    try Calls.measure(runner, fixtures)
-    try ManyUnits.measure(runner, fixtures)
-    try LargeObjects.measure(runner, fixtures)
-    try FirstThrow.measure(runner, fixtures)
-    try Guarding.measure(runner, fixtures)
+    if let part {
+      part.measure(runner, fixtures)
+    } else if only.isEmpty, side == nil {
+      for part in Part.allCases {
+        do {
+          try part.measureInChild(runner, rounds: rounds)
+        } catch {
+          runner.fail(part.rawValue, error)
+        }
+      }
+    } else {
+      for part in Part.allCases { part.measure(runner, fixtures) }
+    }
     try runner.finish()
   }
 }

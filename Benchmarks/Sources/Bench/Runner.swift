@@ -14,48 +14,8 @@ struct Figure {
   /// One measurement, in that unit.
   var measureOurs: () throws -> Double
   var measurePeer: () throws -> Double
-}
-
-/// What a figure counts. In JSON it is part of the keys.
-enum Unit: String {
-  case nanoseconds = "ns"
-  case bytes
-  case count
-}
-
-struct Row {
-  var id: String
-  var ours: Double
-  var peer: String
-  var peerTime: Double
-  var ratio: Double
-  var rounds: Int
-  var unit: Unit
-
-  var json: String {
-    "{\"id\":\"\(id)\",\"ours_\(unit.rawValue)\":\(decimal(ours, 3)),\"peer\":\"\(peer)\","
-      + "\"peer_\(unit.rawValue)\":\(decimal(peerTime, 3)),\"ratio\":\(decimal(ratio, 4)),\"rounds\":\(rounds)}"
-  }
-
-  var cells: [String] {
-    [id, amount(ours), peer, amount(peerTime), decimal(ratio, 3), "\(rounds)"]
-  }
-
-  private func amount(_ value: Double) -> String {
-    switch unit {
-    case .nanoseconds: duration(value)
-    case .bytes: decimal(value / 1_048_576, 1) + " MiB"
-    case .count: decimal(value, 0)
-    }
-  }
-
-  private func duration(_ nanoseconds: Double) -> String {
-    switch abs(nanoseconds) {
-    case ..<1e3: decimal(nanoseconds, 2) + " ns"
-    case ..<1e6: decimal(nanoseconds / 1e3, 1) + " us"
-    default: decimal(nanoseconds / 1e6, 2) + " ms"
-    }
-  }
+  /// More about it, of our counted measurements.
+  var details: ([Double]) -> [Detail] = { _ in [] }
 }
 
 /// For profilers: one side alone.
@@ -64,18 +24,29 @@ enum Side: String, ExpressibleByArgument {
   case peer
 }
 
+/// Where findings go.
+enum Destination {
+  case table
+  /// One object a line, as soon as it is measured.
+  case json
+  /// The process that started this one.
+  case parent
+}
+
 final class Runner {
   private let only: [String]
   private let rounds: Int?
-  private let printsJSON: Bool
   private let side: Side?
-  private var rows: [Row] = []
+  private let destination: Destination
+  private var rows: [[String]] = []
+  private var failures: [(id: String, reason: String)] = []
+  private var isEmpty = true
 
-  init(only: [String], rounds: Int?, printsJSON: Bool, side: Side? = nil) {
+  init(only: [String], rounds: Int?, destination: Destination, side: Side? = nil) {
     self.side = side
     self.only = only
     self.rounds = rounds
-    self.printsJSON = printsJSON
+    self.destination = destination
   }
 
   /// Whether any of these figures is asked for: what they need is made only then.
@@ -84,9 +55,17 @@ final class Runner {
   }
 
   /// Measures a figure, unless it is not asked for. One round more than told is run; the first counts
-  /// for nothing.
-  func measure(_ figure: Figure) throws {
+  /// for nothing. One that cannot be measured is noted as failed; the others go on.
+  func measure(_ figure: Figure) {
     guard wants(figure.id) else { return }
+    do {
+      found(Finding(try measured(figure)))
+    } catch {
+      fail(figure.id, error)
+    }
+  }
+
+  private func measured(_ figure: Figure) throws -> Row {
     let count = rounds ?? figure.rounds
     var figure = figure
     if side == .ours { figure.measurePeer = { .nan } }
@@ -108,30 +87,75 @@ final class Runner {
         peers.append(times.peer)
       }
     }
-    let row = Row(
+    return Row(
       id: figure.id, ours: median(ours), peer: figure.peer, peerTime: median(peers),
-      ratio: median(zip(ours, peers).map { $0 / $1 }), rounds: count, unit: figure.unit)
-    rows.append(row)
-    if printsJSON {
-      print(row.json)
+      ratio: median(zip(ours, peers).map { $0 / $1 }), rounds: count, unit: figure.unit,
+      details: figure.details(ours))
+  }
+
+  /// Notes what could not be measured.
+  func fail(_ id: String, _ error: any Error) {
+    found(.failure(id: id, reason: "\(error)"))
+  }
+
+  /// Takes over a line of a process that measured for this one.
+  func take(_ line: String) {
+    guard let finding = Finding(line: line) else { return note(line) }
+    found(finding)
+  }
+
+  private func found(_ finding: Finding) {
+    isEmpty = false
+    if destination == .parent {
+      print(finding.line)
       fflush(nil)
+      return
+    }
+    switch finding {
+    case .row(let json, let cells):
+      rows.append(cells)
+      guard destination == .json else { return }
+      print(json)
+      fflush(nil)
+    case .failure(let id, let reason):
+      failures.append((id, reason))
+      note("\(id) FAILED: \(reason)")
     }
   }
 
-  /// Writes the table.
+  /// Writes the table, and what failed.
+  ///
+  /// - Throws: when something failed, or nothing was asked for.
   func finish() throws {
-    guard !rows.isEmpty else { throw BenchError("no figure has the id \(only)") }
-    guard !printsJSON else { return }
-    let lines = [["id", "ours", "peer", "peer's", "ratio", "rounds"]] + rows.map(\.cells)
+    guard destination != .parent else { return }
+    guard !isEmpty else { throw BenchError("no figure has the id \(only)") }
+    if destination == .table { printTable() }
+    guard failures.isEmpty else {
+      fflush(nil)
+      for failure in failures { note("could not be measured: \(failure.id): \(failure.reason)") }
+      throw ExitCode.failure
+    }
+  }
+
+  private func printTable() {
+    let lines = [["id", "ours", "peer", "peer's", "ratio", "rounds", ""]] + rows
     let widths = (0..<6).map { column in lines.map { $0[column].count }.max() ?? 0 }
     for line in lines {
-      let cells = line.indices.map { column in
+      let cells = (0..<6).map { column in
         let space = String(repeating: " ", count: widths[column] - line[column].count)
         return column == 0 || column == 2 ? line[column] + space : space + line[column]
       }
-      print(cells.joined(separator: "  "))
+      print((cells + (line[6].isEmpty ? [] : [line[6]])).joined(separator: "  "))
     }
   }
+}
+
+/// What a share of the values does not exceed: 0.5 is near the median, 1 the greatest.
+func quantile(_ share: Double, _ values: [Double]) -> Double {
+  let sorted = values.sorted()
+  guard !sorted.isEmpty else { return .nan }
+  let rank = (share * Double(sorted.count)).rounded(.up)
+  return sorted[min(max(Int(rank) - 1, 0), sorted.count - 1)]
 }
 
 func median(_ values: [Double]) -> Double {

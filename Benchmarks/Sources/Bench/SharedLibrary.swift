@@ -14,8 +14,10 @@ struct SharedLibrary: ~Copyable {
     try self.init(opening: file, isGlobal: isGlobal)
   }
 
-  init(opening file: String, isGlobal: Bool = false) throws {
-    guard let handle = dlopen(file, RTLD_NOW | (isGlobal ? RTLD_GLOBAL : RTLD_LOCAL)) else {
+  /// - Parameter stays: its code is not unmapped at the end of its life.
+  init(opening file: String, isGlobal: Bool = false, stays: Bool = false) throws {
+    let mode = RTLD_NOW | (isGlobal ? RTLD_GLOBAL : RTLD_LOCAL) | (stays ? RTLD_NODELETE : 0)
+    guard let handle = dlopen(file, mode) else {
       throw BenchError("dlopen: \(String(cString: dlerror()))")
     }
     self.handle = handle

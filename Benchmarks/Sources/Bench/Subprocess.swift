@@ -6,7 +6,8 @@ enum Subprocess {
   ///
   /// Linux: posix_spawn.
   static func start(
-    _ program: String, _ arguments: [String], input: Int32? = nil, output: Int32? = nil
+    _ program: String, _ arguments: [String], input: Int32? = nil, output: Int32? = nil,
+    errors: Int32? = nil
   ) throws -> pid_t {
     var strings = ([program] + arguments).map { strdup($0) }
     defer { for string in strings { free(string) } }
@@ -16,6 +17,7 @@ enum Subprocess {
     defer { posix_spawn_file_actions_destroy(&actions) }
     if let input { posix_spawn_file_actions_adddup2(&actions, input, 0) }
     if let output { posix_spawn_file_actions_adddup2(&actions, output, 1) }
+    if let errors { posix_spawn_file_actions_adddup2(&actions, errors, 2) }
     var child: pid_t = 0
     let code = posix_spawn(&child, program, &actions, nil, strings, environ)
     guard code == 0 else { throw BenchError("\(program): \(String(cString: strerror(code)))") }

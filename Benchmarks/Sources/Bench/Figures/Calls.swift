@@ -31,14 +31,14 @@ enum Calls {
     guard UnsafeRawPointer(bitPattern: unsafeBitCast(stub, to: UInt.self)) != pointer else {
       throw BenchError("bench_leaf has no stub")
     }
-    try runner.measure(
+    runner.measure(
       Figure(
         id: "J6.call", peer: "direct", rounds: 31,
         measureOurs: { try perTurn { bench_call(stub, $0) } },
         measurePeer: { try perTurn { bench_call(direct, $0) } }))
 
     let loop: Loop = try session.function("bench_loop")
-    try runner.measure(
+    runner.measure(
       Figure(
         id: "J6.call.linked", peer: "direct", rounds: 31,
         measureOurs: { try perTurn { loop($0) } },
@@ -47,14 +47,14 @@ enum Calls {
       linking: objects.map(\.path), to: fixtures.folder + "/calls.so",
       by: try SharedLibrary.findLinker())
     let viaPLT: Loop = try library.function("bench_loop")
-    try runner.measure(
+    runner.measure(
       Figure(
         id: "J6.call.plt", peer: "PLT", rounds: 31,
         measureOurs: { try perTurn { loop($0) } },
         measurePeer: { try perTurn { viaPLT($0) } }))
 
     let flag = Flag()
-    try runner.measure(
+    runner.measure(
       Figure(
         id: "J6.update", peer: "atomic load", rounds: 31,
         measureOurs: { try perTurn { count in updates(session, count) } },

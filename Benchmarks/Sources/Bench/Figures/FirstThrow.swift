@@ -12,7 +12,7 @@ enum FirstThrow {
     let object = try fixtures.objects([("functions50000", functions)])[0]
     let thrower = try fixtures.object(cxx: ("throws", source))
     let linker = try SharedLibrary.findLinker()
-    try runner.measure(
+    runner.measure(
       Figure(
         id: "F4.throw", peer: "ld.lld -shared + dlopen", rounds: 7,
         measureOurs: {

@@ -21,7 +21,7 @@ enum Guarding {
           return ("\(name)\(count)-\(value)", fresh + source(count, value: value))
         }, flags: ["-g"])
       let unit = try Unit(edits)
-      try runner.measure(
+      runner.measure(
         Figure(
           id: id, peer: "ld.lld -shared", rounds: 30, measureOurs: unit.edit,
           measurePeer: {

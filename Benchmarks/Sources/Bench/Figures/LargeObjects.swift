@@ -17,7 +17,7 @@ enum LargeObjects {
       ("relocations1000000", words(1_000_000)), ("relocations500000", words(500_000)),
     ])
     for (id, object) in zip(ids, objects) {
-      try runner.measure(
+      runner.measure(
         Figure(
           id: id, peer: "ld.lld -shared", rounds: 7,
           measureOurs: { try link(object) },

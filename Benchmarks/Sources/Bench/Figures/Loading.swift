@@ -54,7 +54,7 @@ enum Loading {
     let theirs: Entry = try library.function(entry)
     guard answer == theirs(3) else { throw BenchError("\(id): ours gives \(answer)") }
     _ = consume library
-    try runner.measure(
+    runner.measure(
       Figure(
         id: id, peer: "dlopen + dlclose", rounds: 61,
         measureOurs: {

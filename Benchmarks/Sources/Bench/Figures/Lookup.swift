@@ -26,7 +26,7 @@ enum Lookup {
     try measure(runner, "J3.hit", image, handle, some, turns: 200)
     let hashed = names.map(SymbolName.init)
     let peer = Peer(some)
-    try runner.measure(
+    runner.measure(
       Figure(
         id: "J3.prehashed", peer: "dlsym", rounds: 61,
         measureOurs: { try perLookup(hashed.count * 200) { find(hashed, 200, in: image) } },
@@ -42,7 +42,7 @@ enum Lookup {
     let peer = Peer(names)
     let count = names.count * turns
     let found = isThere ? count : 0
-    try runner.measure(
+    runner.measure(
       Figure(
         id: id, peer: "dlsym", rounds: 61,
         measureOurs: { try perLookup(count, found: found) { find(names, turns, in: image) } },

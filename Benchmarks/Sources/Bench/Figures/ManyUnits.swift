@@ -13,12 +13,12 @@ enum ManyUnits {
       let bytes = try fixtures.units(count).reduce(0) { $0 + $1.bytes.count }
       let linker = try SharedLibrary.findLinker()
       let units = try fixtures.paths(count)
-      try runner.measure(
+      runner.measure(
         Figure(
           id: "J7.start.\(count)", peer: "ld.lld -shared + dlopen", rounds: count < 10_000 ? 5 : 3,
           measureOurs: { try ColdStart.manyFiles.inChild(program, units: count) },
           measurePeer: { try WholeSet.linkShared(units, fixtures, linker) }))
-      try runner.measure(
+      runner.measure(
         Figure(
           id: "J7.memory.\(count)", peer: "the files", rounds: 1, unit: .bytes,
           measureOurs: { try ColdStart.manyMemory.inChild(program, units: count) },
@@ -29,7 +29,7 @@ enum ManyUnits {
     let few = try RunningUnits(10, fixtures)
     for count in reloads {
       let many = try RunningUnits(count, fixtures)
-      try runner.measure(
+      runner.measure(
         Figure(
           id: "J7.reload.\(count)", peer: "10 units", rounds: 60,
           measureOurs: many.edit, measurePeer: few.edit))

@@ -10,17 +10,17 @@ enum OneChange {
     let units = try RunningUnits(WholeSet.count, fixtures)
     if let orc = try Orc.program(fixtures) {
       let peer = try OrcPeer(orc, fixtures)
-      try runner.measure(
+      runner.measure(
         Figure(
           id: "J4.one", peer: "ORC", rounds: 60,
           measureOurs: units.edit, measurePeer: peer.edit))
     }
     let peer = try Peer(fixtures)
-    try runner.measure(
+    runner.measure(
       Figure(
         id: "J4.one.lld", peer: "ld.lld -shared + dlopen", rounds: 30,
         measureOurs: units.edit, measurePeer: peer.edit))
-    try runner.measure(
+    runner.measure(
       Figure(
         id: "J4.one.link", peer: "ld.lld -shared + dlopen", rounds: 30,
         measureOurs: {

@@ -32,21 +32,21 @@ enum WholeSet {
       try measure(runner, fixtures, units, program, orc: orc)
     }
     let peer = { try linkShared(units, fixtures, linker) }
-    try runner.measure(
+    runner.measure(
       Figure(
         id: "J4.set.cold.lld", peer: lld, rounds: 5,
         measureOurs: { try ColdStart.ours.inChild(program) },
         measurePeer: { try ColdStart.peer.inChild(program) }))
-    try runner.measure(
+    runner.measure(
       Figure(
         id: "J4.set.warm.lld", peer: lld, rounds: 7,
         measureOurs: { try linkBytes(units) }, measurePeer: peer))
-    try runner.measure(
+    runner.measure(
       Figure(
         id: "J4.set.files", peer: lld, rounds: 11,
         measureOurs: { try linkFiles(units) }, measurePeer: peer))
     if let ld = Subprocess.find("ld.bfd") ?? Subprocess.find("ld") {
-      try runner.measure(
+      runner.measure(
         Figure(
           id: "J4.set.files.ld", peer: "ld -shared + dlopen", rounds: 3,
           measureOurs: { try linkFiles(units) },
@@ -68,21 +68,21 @@ enum WholeSet {
       return numbers
     }
     let warm = try PeerProcess(orc)
-    try runner.measure(
+    runner.measure(
       Figure(
         id: "J4.set.warm", peer: "ORC", rounds: 11,
         measureOurs: { try linkBytes(units) }, measurePeer: { try answer(warm)[0] }))
-    try runner.measure(
+    runner.measure(
       Figure(
         id: "J4.set.cold", peer: "ORC", rounds: 7,
         measureOurs: { try ColdStart.ours.inChild(program) },
         measurePeer: { try answer(PeerProcess(orc))[0] }))
-    try runner.measure(
+    runner.measure(
       Figure(
         id: "J4.memory", peer: "ORC", rounds: 3, unit: .bytes,
         measureOurs: { try ColdStart.memory.inChild(program) },
         measurePeer: { try answer(PeerProcess(orc))[1] }))
-    try runner.measure(
+    runner.measure(
       Figure(
         id: "J4.mappings", peer: "ORC", rounds: 1, unit: .count,
         measureOurs: { try ColdStart.mappings.inChild(program) },
