@@ -52,7 +52,11 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   let history: SymbolHistory?
   private let finishesInBackground: Bool
   /// What has taken effect and is still to be settled and told. Belongs to who holds `linking`.
-  var published: Published?
+  var published: Published? {
+    didSet { awaitsSettling.store(published != nil, ordering: .releasing) }
+  }
+  /// The same for those who do not hold it.
+  let awaitsSettling = Atomic(false)
 
   init(_ options: Session.Options) throws(LinkError) {
     let tag = LazyCalls.takeTag()

@@ -22,6 +22,10 @@ extension SessionCore {
     handler?(.reloaded(done.report))
   }
 
-  /// The same from a thread that does not hold it.
-  func settlePublished() { linking.withLock { settle() } }
+  /// The same from a thread that does not hold it. Takes it only when there is something to settle: who asks for it at the
+  /// host's safe point does not wait.
+  func settlePublished() {
+    guard awaitsSettling.load(ordering: .acquiring) else { return }
+    linking.withLock { settle() }
+  }
 }
