@@ -22,6 +22,8 @@ struct InitialiserPlan {
   ) throws {
     guard let old else { return }
     let entries = InitialiserPlan.entries(of: object)
+    // What initialises anything is called by one of them.
+    guard !entries.isEmpty else { return }
     let oldNames = Set(
       InitialiserPlan.entries(of: old).map { old.name(ofSymbol: $0.symbol).string })
     let uses = InitialiserUses(object)

@@ -18,6 +18,8 @@ final class StatePlan {
   /// Constants that got another address.
   private(set) var movedConstants: [String] = []
   var removed: [String] = []
+  /// Variables of the old version that have a new self, by symbol index there.
+  private var matched: Set<Int> = []
   /// Variables that stay without a look at their values: thread-local ones.
   private var keptInPlace: [String] = []
   var carriedNew: Set<Int> = []
@@ -110,7 +112,10 @@ final class StatePlan {
       name: identities[symbol] ?? object.name(ofSymbol: symbol).string,
       ordinal: symbol < object.firstGlobal ? ordinals[symbol] : 0,
       isThreadLocal: object.symbols[symbol].isThreadLocal)
-    if let variable = old?.variables[key] { return variable }
+    if let variable = old?.variables[key] {
+      matched.insert(variable.symbol)
+      return variable
+    }
     // State moves between files with its address, and so do C++'s records. Swift's stay with theirs:
     // they are tied to what lies beside them.
     guard symbol >= object.firstGlobal, isState || key.name.hasPrefix("_ZT") else { return nil }
@@ -365,15 +370,19 @@ final class StatePlan {
   func name(_ symbol: Int) -> String { object.name(ofSymbol: symbol).string }
 
   private func noteRemoved(_ old: UnitVersion) {
+    let missed = old.variables.all.filter { _, variable in
+      variable.section >= 0 && !matched.contains(variable.symbol)
+        && old.linked.roles[variable.section].isState
+    }
+    guard !missed.isEmpty else { return }
     var present: Set<String> = []
     for index in 1..<max(object.symbols.count, 1) {
       if object.place(ofSymbol: index) != .undefined {
         present.insert(identities[index] ?? object.name(ofSymbol: index).string)
       }
     }
-    for (key, variable) in old.variables.all
-    where variable.section >= 0 && old.linked.roles[variable.section].isState
-      && !present.contains(key.name) && !IdentityNames.isIdentity(key.name)
+    for key in missed.keys
+    where !present.contains(key.name) && !IdentityNames.isIdentity(key.name)
       && !IdentityNames.isRuntimeCache(key.name)
     {
       removed.append(key.name)
