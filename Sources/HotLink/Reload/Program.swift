@@ -42,6 +42,7 @@ final class Program: @unchecked Sendable {
       space = try LinkSpace(imaginary: layout)
     } else {
       space = try LinkSpace(backing, tag: tag, isLow: options.isLow)
+      space.sharesVariables = !options.isWholeProcess
     }
     self.options = options
     self.tag = tag

@@ -14,6 +14,8 @@ package final class LinkSpace: @unchecked Sendable {
   package let copies = HostCopies()
   /// Which versions of symbols are the default ones.
   package let versions = VersionedNames()
+  /// Variables that headers define are the process's where it has them: of code that joins a running program.
+  package var sharesVariables = false
   /// Of the first set that took effect.
   package internal(set) var bounds: ImageBounds?
 
