@@ -96,11 +96,15 @@ package struct ImageHeaders: Sendable {
       }
       end = aligned(raw.p_vaddr + raw.p_memsz, to: page)
       alignment = max(alignment, step)
+      // What holds bytes can be read, whatever its flags say: tables may lie in it, and x86-64 has no memory that can be
+      // run or written only.
+      var access = SegmentAccess(rawValue: raw.p_flags & 7)
+      if raw.p_filesz > 0 { access.insert(.read) }
       loads.append(
         LoadSegment(
           offset: raw.p_vaddr - base, size: raw.p_memsz,
           fileOffset: raw.p_filesz == 0 ? raw.p_vaddr & (page - 1) : raw.p_offset,
-          fileSize: raw.p_filesz, access: SegmentAccess(rawValue: raw.p_flags & 7)))
+          fileSize: raw.p_filesz, access: access))
     }
     guard !loads.isEmpty else { throw malformed("program headers", header.e_phoff, "no PT_LOAD") }
     self.base = base
