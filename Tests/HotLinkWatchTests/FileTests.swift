@@ -236,21 +236,17 @@ extension Watching {
       #expect(watcher.rest().written.contains(shop.file("plugin.bin")))
     }
 
-    @Test func `From close to delivery takes well under a millisecond`() throws {
+    // How soon is J5.latency's to tell (Benchmarks): a test beside a hundred others cannot.
+    @Test func `Each close is delivered by itself, once`() throws {
       let watcher = try shop.watch()
-      var spans: [UInt64] = []
       for _ in 0..<100 {
         let writer = try Writer(shop.file("x.o"))
         try writer.write()
         pause(2)
-        let closed = try writer.close()
-        spans.append(try watcher.next().moment - closed)
+        _ = try writer.close()
+        #expect(try watcher.next().batch.written == [shop.file("x.o")])
       }
-      // Measured: 70 µs in a release build, 450 µs in a debug build. The lower quartile is looked at,
-      // because other tests run beside this one.
-      let quartile = spans.sorted()[spans.count / 4]
-      print("close to delivery, lower quartile of \(spans.count): \(quartile / 1000) µs")
-      #expect(quartile < 1_000_000)
+      #expect(watcher.rest().written.isEmpty)
     }
   }
 }

@@ -122,6 +122,8 @@ extension Forgery {
       as: extra(Header(1, 6, 0x10_0000, fileSize: 0, size: 8, offset: UInt64.max - 15))),
     Forgery(
       "a segment without rights", "run", as: extra(Header(1, 0, 0x10_0000, fileSize: 0, size: 8))),
+    Forgery("tables that cannot be read, by their flags", "run", as: header(0) { $0.flags = 0 }),
+    Forgery("data that can be written only, by its flags", "run", as: header(2) { $0.flags = 2 }),
     Forgery("sixty segments with holes", "run") {
       for index in 0..<60 as Range<UInt64> {
         $0.headers.append(Header(1, 6, 0x10_0000 + index * 0x3000, fileSize: 0, size: 0x1800))
