@@ -186,8 +186,7 @@ final class StatePlan {
     for twin in old.object.sections.indices
     where old.object.name(ofSection: twin) == name && old.linked.roles[twin] == roles[section] {
       guard old.linked.pieces[twin] == nil, old.linked.addresses[twin] != 0,
-        let before = old.object.contents(ofSection: twin), before.hash == bytes.hash,
-        before.count == bytes.count
+        let before = old.object.contents(ofSection: twin), before.isSame(as: bytes)
       else { continue }
       placements[section] = .whole(address: old.linked.addresses[twin], place: nil)
       return true
