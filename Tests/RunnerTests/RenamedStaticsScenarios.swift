@@ -104,4 +104,36 @@ struct RenamedStaticsScenarios {
     }
     try game.stop()
   }
+
+  @Test(
+    "First values edited of one whose parts were not all touched: it is one variable",
+    arguments: [(true, true), (true, false), (false, true)])
+  func editedParts(_ split: (before: Bool, after: Bool)) throws {
+    func source(_ version: Int, whole: Bool, _ first: String) -> String {
+      """
+      #include <stdio.h>
+      static int table[4] = { \(first) };
+      static volatile int which = 2;
+      \(whole ? "int index_of(int i) { return table[i & 3]; }" : "")
+      void tick(void) {
+        table[0]++;
+        if (which == 7) { table[1] += 2; table[2] += 3; table[3] += 4; }
+        dprintf(1, "v=\(version) a=%d b=%d c=%d d=%d w=%d\\n", table[0], table[1], table[2], table[3],
+          \(whole ? "index_of(which)" : "which"));
+      }
+      """
+    }
+    let toolchain = Toolchain.clangO2Sections
+    let game = try WatchHarness(
+      ["game.c": source(1, whole: !split.before, "10, 20, 30, 40")], toolchain)
+    try game.line("a")
+    let isSplit = (try? game.bench.shell("nm build/game.o | grep -q table.1")) != nil
+    #expect(isSplit == split.before, "clang takes it apart, or this tests nothing")
+    let reload = try game.edit("game.c", source(2, whole: !split.after, "11, 21, 31, 41"))
+    let before = try #require(try game.last(before: reload, with: "a").number("a"))
+    let after = try game.line("a")
+    #expect(
+      after.text.hasPrefix("v=2 a=\(before + 1) b=20 c=30 d=40"), "\(after) \(reload.verdicts)")
+    try game.stop()
+  }
 }

@@ -119,6 +119,8 @@ public enum LayoutObstacle: Hashable, Sendable {
   case usedByOthers(units: [String])
   /// The unit that has it is not part of the change.
   case definedElsewhere(unit: String)
+  /// A library of the process has it, whose code has the old layout.
+  case definedByProcess
 }
 
 /// Why a change was not carried out: kept data or callers expect another layout.

@@ -37,6 +37,8 @@ struct ChangeSet {
   var objects: [ObjectFile] { linked.map(\.object) }
   func contains(_ unit: Unit) -> Bool { ids.contains(unit.id) }
 
+  func has(_ unit: UInt32) -> Bool { ids.contains(unit) }
+
   /// Whether a unit of this set gets a new content.
   func changes(_ unit: UInt32) -> Bool {
     ids.contains(unit) && !removedUnits.contains { $0.id == unit }
@@ -86,42 +88,6 @@ struct ChangeSet {
       }
     }
     return draft.table
-  }
-
-  /// Who owns each COMDAT group that an object of this set has.
-  func comdatOwners(_ known: [SymbolID: UInt32], _ space: LinkSpace) -> [SymbolID: UInt32] {
-    var owners: [SymbolID: UInt32] = [:]
-    var candidates: [SymbolID: [UInt32]] = [:]
-    for (unit, object) in linked {
-      for group in object.groups where group.isComdat {
-        let id = space.names.intern(object.signature(of: group))
-        if known[id] == nil, owners[id] != nil || space.hostSupplies(group, of: object) {
-          owners[id] = LinkOptions.hostUnit
-        } else {
-          candidates[id, default: []].append(unit.id)
-        }
-      }
-    }
-    for (id, units) in candidates where owners[id] == nil {
-      if let owner = known[id], !ids.contains(owner) || units.contains(owner) {
-        owners[id] = owner
-      } else {
-        owners[id] = units[0]
-      }
-    }
-    return owners
-  }
-
-  func discardedSections(
-    _ object: ObjectFile, _ unit: UInt32, _ owners: [SymbolID: UInt32], _ space: LinkSpace
-  ) -> Set<Int> {
-    var discarded: Set<Int> = []
-    for group in object.groups where group.isComdat {
-      if owners[space.names.intern(object.signature(of: group))] != unit {
-        discarded.formUnion(group.members)
-      }
-    }
-    return discarded
   }
 
   /// Global data that another unit of the change had: it may have moved to another file.

@@ -98,6 +98,7 @@ extension Program {
   func carryObjects(_ prepared: PreparedReload) -> [Verdict] {
     var verdicts: [Verdict] = []
     for member in prepared.members {
+      member.plan.holdTiedParts(space.arena)
       for carry in member.plan.carries {
         if let fate = carry.perform(in: space.arena) {
           verdicts.append(

@@ -103,12 +103,20 @@ struct LayoutGuard {
     }
   }
 
-  /// A variable of several units (inline, of a template), which one outside the change supplies.
+  /// A variable of several units (inline, of a template), which one outside the change supplies, or the process.
   private mutating func compareShared(
     _ pair: Pair, _ name: NameView, _ entity: UnitLayouts.Entity
   ) {
-    guard let id = program.space.names.find(name.string),
-      let known = program.generation.table[id], Int(known.unit) < program.units.count
+    guard let id = program.space.names.find(name.string) else { return }
+    if program.comdatOwners[id] == LinkOptions.hostUnit {
+      guard let before = pair.old.variables.first(where: { pair.old.symbolName(of: $0) == name })
+      else { return }
+      var comparison = LayoutComparison(pair.old.table, pair.new.table)
+      let differences = comparison.differences(before.type, entity.type)
+      return refuseForeign(
+        pair, name.string, pair.old, before, entity, differences, .definedByProcess)
+    }
+    guard let known = program.generation.table[id], Int(known.unit) < program.units.count
     else { return }
     let owner = program.units[Int(known.unit)]
     guard !inputs.contains(owner), let layouts = owner.layouts, layouts.sight == .sees,
@@ -116,13 +124,14 @@ struct LayoutGuard {
     else { return }
     var comparison = LayoutComparison(layouts.table, pair.new.table)
     let differences = comparison.differences(before.type, entity.type, growsAtEnd: true)
-    refuseForeign(pair, name.string, layouts, before, entity, differences, owner.name)
+    refuseForeign(
+      pair, name.string, layouts, before, entity, differences, .definedElsewhere(unit: owner.name))
   }
 
   /// Changed as this unit sees it; its owner was not rebuilt.
   private mutating func refuseForeign(
     _ pair: Pair, _ symbol: String, _ old: UnitLayouts, _ before: UnitLayouts.Entity,
-    _ entity: UnitLayouts.Entity, _ differences: [LayoutDifference], _ owner: String
+    _ entity: UnitLayouts.Entity, _ differences: [LayoutDifference], _ owner: LayoutObstacle
   ) {
     guard !differences.isEmpty else { return }
     let change = LayoutChange(
@@ -133,7 +142,7 @@ struct LayoutGuard {
       result.warnings.append(change)
     } else {
       let policy = policies.policy(unit: pair.unit.name, names: [symbol, change.name])
-      refused.append((change, policy, .definedElsewhere(unit: owner)))
+      refused.append((change, policy, owner))
     }
   }
 
@@ -276,7 +285,8 @@ struct LayoutGuard {
       else { continue }
       let differences = comparison.differences(before.type, entity.type, growsAtEnd: true)
       refuseForeign(
-        pair, name, pair.old, before, entity, differences, program.name(ofUnit: known.unit))
+        pair, name, pair.old, before, entity, differences,
+        .definedElsewhere(unit: program.name(ofUnit: known.unit)))
     }
   }
 

@@ -15,7 +15,7 @@ final class Program: @unchecked Sendable {
   private(set) var units: [Unit] = []
   private var unitByName: [String: Unit] = [:]
   private(set) var generation: Generation
-  private var comdatOwners: [SymbolID: UInt32] = [:]
+  private(set) var comdatOwners: [SymbolID: UInt32] = [:]
   var archives = ArchiveMembers()
   var endCode: [Address] = []
   var lazyUnits = LazyUnits()
@@ -110,6 +110,7 @@ final class Program: @unchecked Sendable {
         inputs.tableWithoutChangedUnits(base, space), with: libraries,
         without: inputs.removedUnits)
       let owners = inputs.comdatOwners(comdatOwners, space)
+      try inputs.refuseResized(owners, self, generation.table)
       var planning = 0.0
       var plans: [StatePlan] = []
       var linkInputs: [LinkInput] = []
@@ -185,7 +186,7 @@ final class Program: @unchecked Sendable {
       if !options.comparesLate || prepared.hooks.areAny || !libraries.isEmpty {
         compare(prepared, &prepared.report)
         // They are told how much changed.
-        prepared.hooks = ReloadHooks(of: prepared, in: self)
+        if prepared.hooks.areAny { prepared.hooks = ReloadHooks(of: prepared, in: self) }
       }
       return prepared
     }

@@ -44,6 +44,12 @@ struct Carry {
     }
   }
 
+  /// Whether the program has written to it.
+  func isTouched(in arena: Arena) -> Bool {
+    guard let live = arena.place(of: Address(address)) else { return false }
+    return Carry.differ(UnsafeRawPointer(live), oldImage, Int(min(size, oldSize)))
+  }
+
   /// Carries it out where the linker writes the arena.
   func perform(in arena: Arena) -> Verdict.Fate? {
     arena.place(of: Address(address)).flatMap { perform(at: $0) }

@@ -67,13 +67,15 @@ extension StatePlan {
       else { continue }
       joined.insert(whole)
       let first = old.images[before.section].map { UnsafeRawPointer($0) + Int(before.offset) }
+      let entire = StateMove.Source(
+        address: before.address, offset: 0, size: before.size, image: first)
       for (number, symbol) in found {
         guard let offset = offsets[number] else { continue }
         let size = object.symbols[symbol].st_size
         let source = StateMove.Source(
           address: before.address + offset, offset: 0, size: size,
           image: first.map { $0 + Int(offset) })
-        move(symbol, from: [source], oldSize: size)
+        move(symbol, from: [source], of: entire, oldSize: size)
       }
     }
     var pieces: [String: [Int: Variable]] = [:]
@@ -101,14 +103,54 @@ extension StatePlan {
     removed.removeAll { joined.contains($0) }
   }
 
-  private func move(_ symbol: Int, from sources: [StateMove.Source], oldSize: UInt64) {
+  private func move(
+    _ symbol: Int, from sources: [StateMove.Source], of whole: StateMove.Source? = nil,
+    oldSize: UInt64
+  ) {
     guard case .section(let section) = object.place(ofSymbol: symbol) else { return }
     carriedNew.insert(symbol)
     moves.append(
       StateMove(
         symbol: name(symbol), section: section, offset: object.symbols[symbol].st_value,
         size: object.symbols[symbol].st_size, oldSize: oldSize, sources: sources,
-        yieldsToSource: true))
+        whole: whole, yieldsToSource: true))
+  }
+}
+
+/// Variables that are parts of one in both versions, of which an edit changed a first value. Who has written to one part has
+/// touched the variable.
+struct TiedParts {
+  private var parts: [String: [Carry]] = [:]
+
+  /// - Parameters:
+  ///   - edited: variables whose first values changed.
+  ///   - kept: those that stay, whatever they hold.
+  init(_ object: ObjectFile, edited: [Carry], kept: [Carry]) {
+    let wholes = Set(edited.compactMap(TiedParts.whole))
+    // gcc numbers variables of functions.
+    guard !wholes.isEmpty, !LocalStatics.areNumbered(in: object) else { return }
+    for carry in edited + kept {
+      guard let whole = TiedParts.whole(carry), wholes.contains(whole) else { continue }
+      parts[whole, default: []].append(carry)
+    }
+    parts = parts.filter { $0.value.count > 1 }
+  }
+
+  init() {}
+
+  private static func whole(_ carry: Carry) -> String? {
+    carry.kind == .state ? VariableParts.part(carry.symbol)?.whole : nil
+  }
+
+  /// Has the parts of variables that were touched keep what they hold, at the safe point.
+  func hold(_ carries: inout [Carry], _ arena: Arena) {
+    guard !parts.isEmpty else { return }
+    let touched = Set(parts.filter { $0.value.contains { $0.isTouched(in: arena) } }.keys)
+    for index in carries.indices {
+      if let whole = TiedParts.whole(carries[index]), touched.contains(whole) {
+        carries[index].kind = .held
+      }
+    }
   }
 }
 

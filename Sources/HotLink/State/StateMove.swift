@@ -24,6 +24,8 @@ struct StateMove {
   var size: UInt64
   var oldSize: UInt64
   var sources: [Source] = []
+  /// The whole variable that it was a part of.
+  var whole: Source?
   /// Of what the program has not touched, the new initial value counts.
   var yieldsToSource = false
   /// Its value stays behind: it has its initial one.
@@ -38,15 +40,19 @@ struct StateMove {
     let parts = sources.compactMap { source in
       arena.place(of: Address(source.address)).map { (source, UnsafeRawPointer($0)) }
     }
-    if yieldsToSource,
-      !parts.contains(where: { Carry.differ($0.1, $0.0.image, Int($0.0.size)) })
-    {
-      return nil
-    }
+    if yieldsToSource, !isTouched(arena) { return nil }
     for (source, from) in parts where source.offset + source.size <= size {
       memcpy(to + Int(source.offset), from, Int(source.size))
     }
     return Verdict(unit: unit, symbol: symbol, fate: .movedWithValue(from: oldSize, to: size))
+  }
+
+  /// Whether the program has written to what it was.
+  private func isTouched(_ arena: Arena) -> Bool {
+    (whole.map { [$0] } ?? sources).contains { source in
+      guard let from = arena.place(of: Address(source.address)) else { return false }
+      return Carry.differ(UnsafeRawPointer(from), source.image, Int(source.size))
+    }
   }
 }
 

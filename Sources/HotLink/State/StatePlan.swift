@@ -39,6 +39,7 @@ final class StatePlan {
   /// Names under which local variables and functions are known, where that is not their own.
   private let identities: [Int: String]
   let policies: UnitPolicies
+  private var tied = TiedParts()
   /// Variables that leave their place.
   var moves: [StateMove] = []
   /// Memory of variables that are initialised anew.
@@ -351,8 +352,12 @@ final class StatePlan {
   func takeKept() -> [Carry] {
     let kept = carries.filter(\.isKept)
     if !kept.isEmpty { carries.removeAll(where: \.isKept) }
+    if !carries.isEmpty { tied = TiedParts(object, edited: carries, kept: kept) }
     return kept
   }
+
+  /// What must be known of all of a variable's parts before the first of them is written.
+  func holdTiedParts(_ arena: Arena) { tied.hold(&carries, arena) }
 
   /// Verdicts that need no look at memory.
   func remarks(_ unit: String) -> [Verdict] {

@@ -85,6 +85,9 @@ public struct StateRefusal: Error, Hashable, Sendable {
     case undecodableCode(at: UInt64)
     /// A shared object with records of the Swift runtime.
     case swiftLibrary
+    /// A variable that several units define has another size in this one than its owner's copy: a unit's, or the process's
+    /// (nil).
+    case sharedInAnotherSize(from: UInt64, to: UInt64, owner: String?)
     /// Units that are not part of the change still refer to it.
     case stillReferenced(by: [String])
   }

@@ -158,6 +158,7 @@ enum LayoutReport {
     case .usedByOthers(let units):
       "not rebuilt, and with the old layout: \(units.joined(separator: ", "))"
     case .definedElsewhere(let unit): "the variable belongs to \(unit), which was not rebuilt"
+    case .definedByProcess: "a library of the process has the variable, and goes on as it was"
     }
   }
 
@@ -174,6 +175,7 @@ enum LayoutReport {
     }
     if case .usedByOthers? = refusal.obstacle { return ["  help: rebuild them too"] }
     if case .definedElsewhere? = refusal.obstacle { return ["  help: rebuild that unit too"] }
+    if case .definedByProcess? = refusal.obstacle { return ["  help: undo the change, or restart"] }
     let hook = hookName(change.name)
     var lines = [
       "  help: undo the change, or restart; or choose what becomes of '\(change.name)':",

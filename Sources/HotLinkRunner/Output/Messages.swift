@@ -135,6 +135,10 @@ enum Messages {
       return "error: table '\(refusal.symbol)' changed from \(from) to \(to) bytes\(place)"
         + "\n  it is walked from __start_\(refusal.symbol) to __stop_\(refusal.symbol)"
         + "\n  help: restart"
+    case .sharedInAnotherSize(let from, let to, let owner):
+      return "error: '\(refusal.symbol)' has \(to) bytes here, and \(from) where it lives\(place)"
+        + "\n  it is shared with \(owner ?? "a library of the process")\n  help: "
+        + (owner == nil ? "undo the change, or restart" : "rebuild that unit too")
     case .stillReferenced(let units):
       return "error: '\(refusal.symbol)' is gone but still used\(place)"
         + "\n  used by: \(units.joined(separator: ", "))\n  help: rebuild the units that use it"

@@ -75,6 +75,7 @@ extension LinkedSet {
           linked.roles[member] = .ignored
           linked.discarded.insert(member)
         }
+        if owner == LinkOptions.hostUnit { comdatOwners[signature] = owner }
       } else if isPrivate {
         privateOwners[signature] = linked.unit
       } else {

@@ -10,26 +10,25 @@ extension LinkOptions {
 }
 
 extension LinkSpace {
-  /// Whether a group of an object holds such a variable and the process has it, as large. Constants and C++'s records are
-  /// an object's own: a reload may change them.
+  /// Whether a group of an object holds such a variable and the process has it, as large.
   package func hostSupplies(_ group: SectionGroup, of object: ObjectFile) -> Bool {
-    guard sharesVariables else { return false }
-    let symbol = object.symbols[group.signature]
-    guard !arena.isImaginary, group.isComdat, group.signature >= object.firstGlobal,
-      symbol.type == UInt8(STT_OBJECT), symbol.isWeakBinding || symbol.isUniqueBinding,
-      !symbol.isHidden, symbol.st_size > 0,
-      case .section(let section) = object.place(ofSymbol: group.signature),
-      group.members.contains(section)
-    else { return false }
+    sizeInHost(group, of: object) == object.symbols[group.signature].st_size
+  }
+
+  /// Bytes of the process's copy of such a variable; nil when a group of an object holds none, or the process has none.
+  /// Constants and C++'s records are an object's own: a reload may change them.
+  package func sizeInHost(_ group: SectionGroup, of object: ObjectFile) -> UInt64? {
+    guard sharesVariables, !arena.isImaginary, let section = object.variable(of: group) else {
+      return nil
+    }
     let header = object.sections[section]
     let role = SectionRole.of(header, object.name(ofSection: section))
-    guard role == .data || role == .bss else { return false }
+    guard role == .data || role == .bss else { return nil }
     let id = id(of: object, group.signature)
-    guard !LinkSpace.isOfStandardLibrary(names[id]) else { return false }
-    guard let found = host.find(id, names[id]) else { return false }
+    guard !LinkSpace.isOfStandardLibrary(names[id]) else { return nil }
+    guard let found = host.find(id, names[id]) else { return nil }
     // Code that was compiled without -fPIC reaches 2 GiB: an executable's variable stays its own then.
-    return !found.isFunction && found.size == symbol.st_size
-      && arena.window.reaches(found.address)
+    return !found.isFunction && arena.window.reaches(found.address) ? found.size : nil
   }
 
   /// Variables of the C++ library (Itanium C++ ABI: the substitutions `St`, `Ss`). They number things that it counts in
@@ -40,5 +39,18 @@ extension LinkSpace {
       rest = rest.dropFirst(prefix.utf8CodeUnitCount)
     }
     return rest.hasPrefix("St") || rest.hasPrefix("Ss")
+  }
+}
+
+extension ObjectFile {
+  /// The section of the variable or constant that a COMDAT group is for; nil when it is for something else.
+  package func variable(of group: SectionGroup) -> Int? {
+    let symbol = symbols[group.signature]
+    guard group.isComdat, group.signature >= firstGlobal, symbol.type == UInt8(STT_OBJECT),
+      symbol.isWeakBinding || symbol.isUniqueBinding, !symbol.isHidden, symbol.st_size > 0,
+      case .section(let section) = place(ofSymbol: group.signature),
+      group.members.contains(section)
+    else { return nil }
+    return section
   }
 }
