@@ -7,37 +7,6 @@ internal import Synchronization
 internal import SystemPackage
 
 package final class SessionCore: LazyResolver, @unchecked Sendable {
-  struct State {
-    var handler: (@Sendable (SessionEvent) -> Void)?
-    var undefinedCall: (@Sendable (String) -> Address?)?
-    var generation: Generation
-    /// Read and not yet linked, by unit name.
-    var pending: [String: Pending] = [:]
-    var order: [String] = []
-    var batches: [ChangeBatch] = []
-    var prepared: PreparedReload?
-    var isStarted = false
-    var hasThread = false
-    var isBusy = false
-    var isClosed = false
-    var firstBatch: ChangeBatch?
-    var noticedAt: UInt64 = 0
-    /// A refused change waits for the next one.
-    var held = false
-    var hooks = HookState.idle
-    /// Units whose change was refused and has not been replaced since.
-    var refusedUnits: Set<String> = []
-    /// The host is to look again whether replaced code is still in use.
-    var shouldCollect = false
-  }
-
-  enum Pending {
-    case content(UnitContent)
-    case removal
-  }
-
-  enum Outcome { case published, nothing, busy }
-
   let state: Mutex<State>
   /// Held while the program is linked or published.
   let linking = ProcessLock()
@@ -51,6 +20,8 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   let libraries: [String]
   let history: SymbolHistory?
   private let finishesInBackground: Bool
+  /// Belongs to the linker's thread.
+  var pace = SettlingPace()
   /// What has taken effect and is still to be settled and told. Belongs to who holds `linking`.
   var published: Published? {
     didSet { awaitsSettling.store(published != nil, ordering: .releasing) }
@@ -231,7 +202,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       idle.notify()
       // Before the wait, so that nothing stands between a change and its link.
       lookForDebugger()
-      work.wait(milliseconds: linked.debugger.mode == .lazy ? 200 : 500)
+      work.wait(milliseconds: pause())
     }
     return true
   }
@@ -241,7 +212,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     defer { linking.unlock() }
     settle()
     // What was ready but not taken is linked again together with what is new.
-    let waiting = state.withLock { state -> PreparedReload? in
+    let waiting = state.withLock { state in
       defer { state.prepared = nil }
       return state.prepared
     }
@@ -316,14 +287,12 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     defer { linking.unlock() }
     let clock = Stopwatch()
     guard callBeforeHooks() else { return .nothing }
-    let prepared = state.withLock { state -> PreparedReload? in
-      defer { state.prepared = nil }
-      return state.prepared
-    }
+    let prepared = state.withLock { $0.take() }
     guard let prepared else {
       collectForDebugger()
       return .nothing
     }
+    defer { state.withLock { $0.isTaken = false } }
     settle()
     let waits = finishesInBackground && prepared.libraries.isEmpty
     do {
@@ -335,7 +304,8 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       if waits { linked.retirement.lookAtOwnStack() } else { linked.settle(prepared, &report) }
       report.pauseMicroseconds = clock.microseconds
       published = Published(prepared: prepared, report: report, isSettled: !waits)
-      if waits { work.notify() } else { settle() }
+      // Nobody is woken at the host's safe point: the linker's thread looks after what it made ready.
+      if !waits { settle() }
       return .published
     } catch {
       let handler = state.withLock { state in

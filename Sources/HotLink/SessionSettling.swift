@@ -28,4 +28,23 @@ extension SessionCore {
     guard awaitsSettling.load(ordering: .acquiring) else { return }
     linking.withLock { settle() }
   }
+
+  /// How long the linker's thread sleeps when there is nothing to do, in milliseconds.
+  func pause() -> Int {
+    let isReady = state.withLock { $0.prepared != nil || $0.isTaken }
+    return pace.next(isReady: isReady || awaitsSettling.load(ordering: .acquiring))
+      ?? (linked.debugger.mode == .lazy ? 200 : 500)
+  }
+}
+
+/// How often the linker's thread looks whether the host has taken what is ready. The host does not wake it: that would take
+/// longer than the swap.
+struct SettlingPace {
+  private var looks = 0
+
+  /// The next pause, in milliseconds: 1 for the time of a frame, up to 20 when the host stands still. Nil when nothing is ready.
+  mutating func next(isReady: Bool) -> Int? {
+    looks = isReady ? looks + 1 : 0
+    return isReady ? min(max(looks / 16, 1), 20) : nil
+  }
 }

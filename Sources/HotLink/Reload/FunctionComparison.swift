@@ -66,6 +66,10 @@ struct FunctionContents {
     hash ^= hash >> 29
   }
 
+  static func mix(_ hash: inout UInt64, _ name: NameView) {
+    for index in 0..<name.count { mix(&hash, UInt64(name[index])) }
+  }
+
   /// Names that are in `self` but not in `other`, with another content in both, and the reverse.
   func compared(to old: FunctionContents) -> FunctionChanges {
     var changed: [String] = []
@@ -179,8 +183,13 @@ private struct ReferenceMeanings {
 
   private func nameHash(_ symbol: Int) -> UInt64 {
     var hash = FunctionContents.start
-    // A closure's position is not its meaning.
-    let name = object.name(ofSymbol: symbol).string
+    let view = object.name(ofSymbol: symbol)
+    // A closure's position is not its meaning, nor the number of a function's variable.
+    guard PositionalName.mayBe(view) || (areNumbered && symbol < object.firstGlobal) else {
+      FunctionContents.mix(&hash, view)
+      return hash
+    }
+    let name = view.string
     var meaning = PositionalName(name).map { $0.family + $0.rest } ?? name
     if areNumbered, symbol < object.firstGlobal, let part = VariableParts.part(name) {
       meaning = part.whole
@@ -232,15 +241,13 @@ private enum BareTargets {
           field = at + 2
         }
         if field > 0, field + 4 <= end {
-          let displacement = code[field..<(field + 4)].enumerated().reduce(UInt32(0)) {
-            $0 | UInt32($1.element) << UInt32($1.offset * 8)
-          }
+          let displacement =
+            UInt32(code[field]) | UInt32(code[field + 1]) << 8 | UInt32(code[field + 2]) << 16
+            | UInt32(code[field + 3]) << 24
           let target = field + 4 + Int(Int32(bitPattern: displacement))
           if displacement != 0, target < start || target >= end, let callee = byStart[target] {
             var hash = FunctionContents.start
-            for byte in object.name(ofSymbol: callee).string.utf8 {
-              FunctionContents.mix(&hash, UInt64(byte))
-            }
+            FunctionContents.mix(&hash, object.name(ofSymbol: callee))
             for byte in 0..<4 { code[field + byte] = UInt8(truncatingIfNeeded: hash >> (byte * 8)) }
             at = field + 4
             continue

@@ -12,6 +12,11 @@ struct PositionalName: Hashable {
   /// The rest of the name, the number left out: tells the functions of one closure apart.
   var rest: String
 
+  /// False for a name that surely is none: nearly all.
+  static func mayBe(_ name: NameView) -> Bool {
+    name.hasPrefix("$s") || name.contains("$_") || name.contains("Ul")
+  }
+
   init?(_ name: String) {
     let text = Array(name.utf8)
     guard

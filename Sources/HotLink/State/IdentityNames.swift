@@ -6,6 +6,9 @@ internal import LoaderEngine
 enum IdentityNames {
   /// vtables, typeinfo, Swift descriptors, metadata, witness tables, async function records.
   static func isIdentity(_ name: String) -> Bool {
+    // Nearly all names are told by their first letters.
+    guard let first = name.utf8.first, "_$Dgsa".utf8.contains(first) else { return false }
+    if first == UInt8(ascii: "_"), !name.hasPrefix("_ZT") { return false }
     if name.hasPrefix("_ZTV") || name.hasPrefix("_ZTI") || name.hasPrefix("_ZTS")
       || name.hasPrefix("_ZTT") || name.hasPrefix("_ZTC") || name.hasPrefix("DW.ref.")
     {

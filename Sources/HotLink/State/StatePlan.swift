@@ -19,7 +19,7 @@ final class StatePlan {
   private(set) var movedConstants: [String] = []
   var removed: [String] = []
   /// Variables of the old version that have a new self, by symbol index there.
-  private var matched: Set<Int> = []
+  private var matched: [Bool]
   /// Variables that stay without a look at their values: thread-local ones.
   private var keptInPlace: [String] = []
   var carriedNew: Set<Int> = []
@@ -31,8 +31,9 @@ final class StatePlan {
   let roles: [SectionRole]
   private let symbols: SymbolsBySection
   private let ordinals: LocalOrdinals
+  private var twins: VariableTwins?
   private let elsewhere: (NameView) -> Variable?
-  private let relocations: SectionRelocations
+  let relocations: SectionRelocations
   private let records: SwiftRecords
   /// Variables whose type changed: their values are not carried as they are.
   let decisions: LayoutDecisions
@@ -65,7 +66,10 @@ final class StatePlan {
     self.identities = identities
     roles = isReload ? SectionRole.all(of: object) : []
     symbols = isReload ? SymbolsBySection(object) : .none
-    ordinals = isReload ? LocalOrdinals(object) : .none
+    let ordinals = isReload ? LocalOrdinals(object) : .none
+    self.ordinals = ordinals
+    twins = isReload ? old.map { VariableTwins(object, ordinals, identities, old: $0) } : nil
+    matched = [Bool](repeating: false, count: isReload ? old?.object.symbols.count ?? 0 : 0)
     relocations = isReload ? SectionRelocations(object) : .none
     records = SwiftRecords(old: old?.object)
     guard isReload else { return }
@@ -109,12 +113,16 @@ final class StatePlan {
 
   private func find(_ atom: Atom, isState: Bool) -> Variable? {
     guard let symbol = atom.symbol else { return nil }
+    if let variable = twins?.find(symbol) {
+      matched[variable.symbol] = true
+      return variable
+    }
     let key = VariableKey(
       name: identities[symbol] ?? object.name(ofSymbol: symbol).string,
       ordinal: symbol < object.firstGlobal ? ordinals[symbol] : 0,
       isThreadLocal: object.symbols[symbol].isThreadLocal)
     if let variable = old?.variables[key] {
-      matched.insert(variable.symbol)
+      matched[variable.symbol] = true
       return variable
     }
     // State moves between files with its address, and so do C++'s records. Swift's stay with theirs:
@@ -233,26 +241,6 @@ final class StatePlan {
     return true
   }
 
-  /// Unnamed constants, the same at the same offset as before.
-  private func isUnchanged(_ section: Int, _ atom: Atom, _ found: [Variable?]) -> Bool {
-    guard let old, roles[section] == .constant,
-      let twin = found.lazy.compactMap({ $0?.section }).first, twin >= 0,
-      old.linked.pieces[twin] == nil,
-      relocations.isEmpty(section, atom.offset, atom.size),
-      let now = object.contents(ofSection: section)?.slice(atom.offset, atom.size),
-      let before = old.object.contents(ofSection: twin)?.slice(atom.offset, atom.size)
-    else { return false }
-    return now.array == before.array
-  }
-
-  private func isPadding(_ section: Int, _ atom: Atom) -> Bool {
-    guard relocations.isEmpty(section, atom.offset, atom.size) else { return false }
-    guard let bytes = object.contents(ofSection: section)?.slice(atom.offset, atom.size) else {
-      return true
-    }
-    return bytes.count < 64 && bytes.array.allSatisfy { $0 == 0 }
-  }
-
   // MARK: pieces
 
   private func keepPieces(_ section: Int, _ map: DataMap, _ found: [Variable?]) throws {
@@ -302,17 +290,6 @@ final class StatePlan {
       try carry(section, atom, symbol, variable, at: variable.address, image)
     }
     placements[section] = .pieces(pieces)
-  }
-
-  /// Where bytes go that no symbol names: literals are interned, jump tables go with the code.
-  private func home(ofUnnamed atom: Atom, _ section: Int, _ kind: Arena.Kind) -> PieceRequest.Home?
-  {
-    if kind == .data { return isPadding(section, atom) ? nil : .fresh(.data) }
-    if relocations.isEmpty(section, atom.offset, atom.size) { return .interned }
-    guard relocations.aimAtCode(section, atom.offset, atom.size),
-      relocations.cover(section, atom.offset, atom.size)
-    else { return .fresh(.constants) }
-    return .tied
   }
 
   // MARK: carries
@@ -374,8 +351,8 @@ final class StatePlan {
   func name(_ symbol: Int) -> String { object.name(ofSymbol: symbol).string }
 
   private func noteRemoved(_ old: UnitVersion) {
-    let missed = old.variables.all.filter { _, variable in
-      variable.section >= 0 && !matched.contains(variable.symbol)
+    let missed = old.variables.list.filter { variable in
+      variable.section >= 0 && !matched[variable.symbol]
         && old.linked.roles[variable.section].isState
     }
     guard !missed.isEmpty else { return }
@@ -385,11 +362,13 @@ final class StatePlan {
         present.insert(identities[index] ?? object.name(ofSymbol: index).string)
       }
     }
-    for key in missed.keys
-    where !present.contains(key.name) && !IdentityNames.isIdentity(key.name)
-      && !IdentityNames.isRuntimeCache(key.name)
-    {
-      removed.append(key.name)
+    for variable in missed {
+      let name = VariableIndex.key(old.linked, variable.symbol).name
+      if !present.contains(name), !IdentityNames.isIdentity(name),
+        !IdentityNames.isRuntimeCache(name)
+      {
+        removed.append(name)
+      }
     }
     removed.sort()
   }

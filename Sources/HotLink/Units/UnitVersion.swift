@@ -85,13 +85,21 @@ struct Variable {
   var room: UInt64
 }
 
-/// The named data of a version.
-struct VariableIndex {
-  private var table: [VariableKey: Variable] = [:]
+/// The named data of a version. Most of the next version's variables are found by walking along (`VariableTwins`); names are
+/// only made a table of when one is not. On the linker's thread.
+final class VariableIndex {
+  private let linked: LinkedObject
+  private(set) var list: [Variable] = []
+  /// Places in the list, by symbol.
+  private var places: [Int32]
+  private lazy var table = Dictionary(
+    list.map { (VariableIndex.key(linked, $0.symbol), $0) }, uniquingKeysWith: { _, last in last })
 
   init(_ version: UnitVersion) {
     let linked = version.linked
+    self.linked = linked
     let object = linked.object
+    places = [Int32](repeating: -1, count: object.symbols.count)
     for section in linked.roles.indices {
       let role = linked.roles[section]
       guard role.holdsData else { continue }
@@ -101,28 +109,43 @@ struct VariableIndex {
           let address = linked.address(section: section, offset: atom.offset)
         else { continue }
         let room = VariableIndex.room(version, section, map, position)
-        for name in [symbol] + atom.aliases {
+        add(
+          Variable(
+            symbol: symbol, section: section, offset: atom.offset, size: atom.size,
+            address: address, room: room))
+        for name in atom.aliases {
           let value = object.symbols[name].st_value
           let inside = value - atom.offset
-          table[VariableIndex.key(linked, name)] = Variable(
-            symbol: name, section: section, offset: value,
-            size: name == symbol
-              ? atom.size : min(object.symbols[name].st_size, atom.size - inside),
-            address: address &+ inside, room: room - min(room, inside))
+          add(
+            Variable(
+              symbol: name, section: section, offset: value,
+              size: min(object.symbols[name].st_size, atom.size - inside),
+              address: address &+ inside, room: room - min(room, inside)))
         }
       }
     }
     // COMMON symbols have storage of their own.
     for (symbol, address) in linked.commons {
       let size = object.symbols[symbol].st_size
-      table[VariableIndex.key(linked, symbol)] = Variable(
-        symbol: symbol, section: -1, offset: 0, size: size, address: address,
-        room: DataRoom.capacity(size))
+      add(
+        Variable(
+          symbol: symbol, section: -1, offset: 0, size: size, address: address,
+          room: DataRoom.capacity(size)))
     }
+  }
+
+  private func add(_ variable: Variable) {
+    places[variable.symbol] = Int32(truncatingIfNeeded: list.count)
+    list.append(variable)
   }
 
   subscript(key: VariableKey) -> Variable? { table[key] }
   var all: [VariableKey: Variable] { table }
+
+  /// The variable of a symbol.
+  subscript(symbol symbol: Int) -> Variable? {
+    places[symbol] < 0 ? nil : list[Int(places[symbol])]
+  }
 
   static func key(_ linked: LinkedObject, _ symbol: Int) -> VariableKey {
     let object = linked.object

@@ -120,6 +120,7 @@ struct Reporter: Sendable {
 
   private func notes(_ report: ReloadReport) -> [String] {
     var notes = report.verdicts.compactMap { verdict -> String? in
+      if case .kept = verdict.fate { return nil }
       let name = "\(verdict.symbol) (\(short(verdict.unit)))"
       switch verdict.fate {
       case .kept: return nil

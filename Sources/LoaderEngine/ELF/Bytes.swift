@@ -130,6 +130,11 @@ package struct NameView: @unchecked Sendable {
     String(decoding: UnsafeRawBufferPointer(start: base, count: count), as: UTF8.self)
   }
 
+  package subscript(index: Int) -> UInt8 {
+    precondition(index >= 0 && index < count)
+    return base.load(fromByteOffset: index, as: UInt8.self)
+  }
+
   package func hasPrefix(_ prefix: StaticString) -> Bool {
     count >= prefix.utf8CodeUnitCount
       && memcmp(base, prefix.utf8Start, prefix.utf8CodeUnitCount) == 0

@@ -141,16 +141,34 @@ package struct LocalOrdinals: Sendable {
   package static let none = LocalOrdinals()
 
   package init(_ object: ObjectFile) {
-    var seen: [String: Int] = [:]
-    for local in 1..<max(object.firstGlobal, 1) where object.symbols[local].st_name != 0 {
-      let name = object.name(ofSymbol: local).string
-      let count = seen[name] ?? 0
-      seen[name] = count + 1
-      if count > 0 { table[local] = count }
+    let count = max(object.firstGlobal, 1)
+    // By hash: the first symbol of a name, and how many there were.
+    var slots = [(first: Int32, seen: Int32)](repeating: (0, 0), count: count.tableSize)
+    for local in 1..<count where object.symbols[local].st_name != 0 {
+      let name = object.name(ofSymbol: local)
+      var at = Int(SymbolNames.hash(name)) & (slots.count - 1)
+      while slots[at].seen > 0, !(object.name(ofSymbol: Int(slots[at].first)) == name) {
+        at = (at + 1) & (slots.count - 1)
+      }
+      if slots[at].seen == 0 {
+        slots[at].first = Int32(truncatingIfNeeded: local)
+      } else {
+        table[local] = Int(slots[at].seen)
+      }
+      slots[at].seen += 1
     }
   }
 
-  package subscript(index: Int) -> Int { table[index] ?? 0 }
+  package subscript(index: Int) -> Int { table.isEmpty ? 0 : table[index] ?? 0 }
+}
+
+extension Int {
+  /// Slots of an open-addressed table for so many: a power of two, at least half of it free.
+  fileprivate var tableSize: Int {
+    var size = 8
+    while size < self * 2 { size *= 2 }
+    return size
+  }
 }
 
 /// Names by which compilers tell parts of functions from functions.

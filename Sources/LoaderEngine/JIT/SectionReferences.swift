@@ -78,6 +78,9 @@ final class SectionReferences {
   ) throws(LinkError) -> UInt64 {
     guard role == .text, formula == .pcRelative || formula == .branch else { return 0 }
     guard let bytes = linked.object.contents(ofSection: section) else { return 4 }
+    if let length = X86_64.lengthFromDisplacement(bytes.base, relocation.r_offset) {
+      return length
+    }
     let code = UnsafeRawBufferPointer(start: bytes.base, count: bytes.count)
     let function = functionStart(section, relocation.r_offset)
     var from = function

@@ -1,0 +1,46 @@
+// What a session knows under its lock: what waits to be linked, what is linked and waits for the host.
+internal import LoaderEngine
+
+extension SessionCore {
+  struct State {
+    var handler: (@Sendable (SessionEvent) -> Void)?
+    var undefinedCall: (@Sendable (String) -> Address?)?
+    var generation: Generation
+    /// Read and not yet linked, by unit name.
+    var pending: [String: Pending] = [:]
+    var order: [String] = []
+    var batches: [ChangeBatch] = []
+    var prepared: PreparedReload?
+    /// The host has taken it, and it has not taken effect yet.
+    var isTaken = false
+    var isStarted = false
+    var hasThread = false
+    var isBusy = false
+    var isClosed = false
+    var firstBatch: ChangeBatch?
+    var noticedAt: UInt64 = 0
+    /// A refused change waits for the next one.
+    var held = false
+    var hooks = HookState.idle
+    /// Units whose change was refused and has not been replaced since.
+    var refusedUnits: Set<String> = []
+    /// The host is to look again whether replaced code is still in use.
+    var shouldCollect = false
+  }
+
+  enum Pending {
+    case content(UnitContent)
+    case removal
+  }
+
+  enum Outcome { case published, nothing, busy }
+}
+
+extension SessionCore.State {
+  /// What the host is about to have take effect.
+  mutating func take() -> PreparedReload? {
+    defer { prepared = nil }
+    isTaken = prepared != nil
+    return prepared
+  }
+}
