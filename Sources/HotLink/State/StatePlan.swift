@@ -105,9 +105,9 @@ final class StatePlan {
     if isUnkept { return markMoved(map, found) }
     if keepIdentical(section, map) { return }
     if try keepWhole(section, map, found) { return }
-    guard found.contains(where: { $0 != nil }) || !role.isState else {
-      return markNew(section, map)
-    }
+    let isNew = !found.contains { $0 != nil }
+    if isNew, role.isState { return markNew(section, map) }
+    if isNew, holdsRecords(map) { return }
     try keepPieces(section, map, found)
   }
 
