@@ -50,6 +50,7 @@ struct LayoutGuard {
     compareOthersVariables(pair, &comparison)
     compareSignatures(pair, &comparison)
     compareHeld(pair, &comparison)
+    compareCalled(pair)
     if let identities = pair.identities { result.identities[unit.id] = identities }
   }
 
