@@ -18,11 +18,25 @@ static const uintptr_t *find_stack_top(void) {
   return stack_top;
 }
 
+// Where the frames of the calling thread begin that may lead into linked code; NULL: at the top.
+static __thread const uintptr_t *scan_start __attribute__((tls_model("initial-exec")));
+
+__attribute__((noinline)) void hl_scan_from_caller(void) {
+  scan_start = (const uintptr_t *)__builtin_frame_address(0) + 2;
+}
+
+void hl_scan_from_top(void) { scan_start = NULL; }
+
 __attribute__((noinline)) int hl_scan_stack(void (*visit)(void *, const uintptr_t *,
                                                           const uintptr_t *),
                                             void *context) {
   const uintptr_t *top = find_stack_top();
   if (!top) return -1;
+  if (scan_start) {
+    if (scan_start > top) return -1;
+    visit(context, scan_start, top);
+    return 0;
+  }
   uintptr_t registers[6];
   __asm__ volatile("movq %%rbx, 0(%0)\n\tmovq %%rbp, 8(%0)\n\tmovq %%r12, 16(%0)\n\t"
                    "movq %%r13, 24(%0)\n\tmovq %%r14, 32(%0)\n\tmovq %%r15, 40(%0)"

@@ -202,6 +202,9 @@ public final class Session: Sendable {
   @usableFromInline
   func publishPending() -> Bool {
     isReady.store(false, ordering: .relaxed)
+    // Linked code that called this stands above; below are our frames only.
+    hl_scan_from_caller()
+    defer { hl_scan_from_top() }
     switch core.publish() {
     case .published: return true
     case .nothing: return false

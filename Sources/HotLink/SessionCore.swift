@@ -282,6 +282,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
 
   // MARK: the host's thread
 
+  @inline(never)  // Its caller's frame must be small: `hl_scan_from_caller`.
   func publish() -> Outcome {
     guard linking.tryLock() else { return .busy }
     defer { linking.unlock() }

@@ -171,6 +171,10 @@ uintptr_t hl_thread_pointer_by_stack(int task);
 // spilling its callee-saved registers onto it. Returns 0, or -1 when the stack's bounds are unknown.
 int hl_scan_stack(void (*visit)(void *context, const uintptr_t *low, const uintptr_t *high),
                   void *context);
+// From here on hl_scan_stack leaves out what lies deeper than the frame that calls this: functions of ours, whose
+// frames are full of what the program's last frame left behind. Until hl_scan_from_top.
+void hl_scan_from_caller(void);
+void hl_scan_from_top(void);
 // Has every other thread scan its own stack and registers in a signal handler. Threads in `skip`
 // are left out. A thread stopped inside [stubs_low, stubs_high) stands between the load of the slot
 // table and the jump: where it goes cannot be seen, so it counts as unknown. Returns the number of threads that did not answer within the time, or -1.

@@ -78,6 +78,8 @@ public struct LayoutChange: Hashable, Sendable {
     case function(callers: [String])
     /// A type behind a pointer, which another unit keeps.
     case heap(keeper: String, unit: String)
+    /// A type of what is passed to a function of another unit, which has its old form.
+    case passed(to: String, unit: String)
     /// A Swift type.
     case swiftType
   }

@@ -261,7 +261,8 @@ struct LayoutComparison {
     for position in before.members.range {
       let (a, b) = (old.members[position], new.members[position &+ distance])
       guard a.kind == b.kind, a.offset == b.offset, a.bitSize == b.bitSize,
-        LayoutComparison.haveSameName(a, b)
+        LayoutComparison.haveSameName(a, b),
+        a.kind != .virtualFunction || VirtualFunctions.haveSameParameters(a, b)
       else { return false }
     }
     for position in before.members.range {
@@ -273,6 +274,7 @@ struct LayoutComparison {
   private mutating func follow(_ index: Int, _ a: TypeMember, _ b: TypeMember, _ behind: Bool) {
     switch a.kind {
     case .field, .base, .virtualBase: visit(a.type, b.type, parent: index, .member(a.name), behind)
+    case .content: visit(a.type, b.type, parent: index, .element, true)
     default: break
     }
   }

@@ -207,6 +207,7 @@ struct LayoutReader {
       return
     }
     node.shape = entry.tag == DebugTag.union ? .union : .record
+    let hidesContents = ErasedContents.areIn(node, table)
     var isPlain = !entry.isPassedByReference
     collect(&node, entry) { reader, child in
       // DWARF 4 does not say how it is passed.
@@ -214,6 +215,11 @@ struct LayoutReader {
         reader.entries.text(child.name, child.unit)?.hasPrefix("~") == true
       {
         isPlain = false
+      }
+      if hidesContents, child.tag == DebugTag.templateType {
+        let name = reader.entries.text(child.name, child.unit)
+        let type = reader.node(at: child.type)
+        reader.table.members.append(TypeMember(kind: .content, name: name, type: type))
       }
       reader.readMember(child)
     }

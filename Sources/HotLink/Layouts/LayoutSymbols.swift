@@ -32,7 +32,10 @@ struct LayoutSymbols {
         let place = DebugPlace(section: section, offset: symbol.st_value)
         if role == .text {
           // Inline functions are compiled into each unit that calls them.
-          if symbol.isFunction, symbol.binding == UInt8(STB_GLOBAL) {
+          // Debug data is about the function that chooses an IFUNC's body.
+          if symbol.isFunction, symbol.binding == UInt8(STB_GLOBAL),
+            symbol.type != UInt8(STT_GNU_IFUNC)
+          {
             functions.set(place.word, number)
           }
         } else if role.isState || role.isThreadLocal,
@@ -67,7 +70,9 @@ struct LayoutSymbols {
       let number = Int32(truncatingIfNeeded: index)
       let place = DebugPlace(address: symbol.st_value, isThreadLocal: symbol.isThreadLocal)
       if symbol.isFunction {
-        if symbol.binding == UInt8(STB_GLOBAL), sections[section].isExecutable {
+        if symbol.binding == UInt8(STB_GLOBAL), sections[section].isExecutable,
+          symbol.type != UInt8(STT_GNU_IFUNC)
+        {
           functions.set(place.word, number)
         }
       } else if symbol.isThreadLocal

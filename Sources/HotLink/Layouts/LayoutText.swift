@@ -14,7 +14,8 @@ enum LayoutText {
     switch node.shape {
     case .record, .union, .enumeration:
       let functions = VirtualFunctions.introduced(table.resolved(index), table)
-      for member in table.members(of: node) where member.kind != .virtualFunction {
+      for member in table.members(of: node)
+      where member.kind != .virtualFunction && member.kind != .content {
         rows.append(row(member, table))
       }
       rows += functions.map { row($0, table) }

@@ -65,6 +65,8 @@ struct TypeMember {
     /// `offset` is how many elements; -1: not known.
     case dimension
     case parameter
+    /// What a container holds behind pointers that do not say so.
+    case content
   }
 
   private let ownName: DebugName

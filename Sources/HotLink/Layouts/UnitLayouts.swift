@@ -98,6 +98,11 @@ final class UnitLayouts {
   /// The definition of a type that variables or signatures of this object reach.
   func definition(of name: String) -> TypeIndex? { types?.definition(of: name) }
 
+  /// Where types of some names are defined, in the order of the table.
+  func definitions(of names: Set<String>) -> [(name: String, type: TypeIndex)] {
+    types?.definitions(of: names) ?? []
+  }
+
   /// Whether a function takes or returns a type, or leads to it through pointers.
   func signature(_ function: Entity, mentions name: String) -> Bool {
     types?.signature(function, mentions: name) ?? false

@@ -14,13 +14,13 @@ final class UnitTypes {
     var scopes: Span32
   }
 
-  /// What a `std::function` made in this object holds.
+  /// What a `std::function` or `std::any` made in this object holds.
   struct Held {
     /// The function that it stands in, with its name if it has one: closures of one function are told apart
     /// by their order only.
     var home: String
-    /// The text of its signature: `void()`.
-    var signature: String
+    /// The type that it is kept in: `std::function<void()>`, `std::any`.
+    var holder: String
     var type: TypeIndex
   }
 
@@ -84,6 +84,20 @@ final class UnitTypes {
   func definition(of name: String) -> TypeIndex? {
     table.nodes.indices.first { isNamed(name, $0, or: .union) }
       .map { TypeIndex(truncatingIfNeeded: $0) }
+  }
+
+  /// Where types of some names are defined, the first of each, in the order of the table.
+  func definitions(of names: Set<String>) -> [(name: String, type: TypeIndex)] {
+    var found: [(name: String, type: TypeIndex)] = []
+    for index in table.nodes.indices {
+      let node = table.nodes[index]
+      guard node.shape == .record || node.shape == .union,
+        let name = table.qualifiedName(node).map(LayoutText.plain), names.contains(name),
+        !found.contains(where: { $0.name == name })
+      else { continue }
+      found.append((name, TypeIndex(truncatingIfNeeded: index)))
+    }
+    return found
   }
 
   /// Whether a function takes or returns a type, or leads to it through pointers.
@@ -198,16 +212,20 @@ private struct TypeCollector {
       scopes: types.scopes(around: declared.offset))
   }
 
-  /// libstdc++ calls what a `std::function` holds through a class that names its type.
+  /// libstdc++ calls what a `std::function` holds through a class that names its type; that of `std::any` is named after
+  /// where it puts it.
   mutating func readHeld() {
     let isCxx = entries.units.headers.contains { !LayoutReader.isC($0.language) }
-    guard isCxx, entries.data.mentions("_Function_handler<") else { return }
+    guard isCxx,
+      entries.data.mentions("_Function_handler<") || entries.data.mentions("_S_manage")
+    else { return }
     for offset in entries.scan.records { readHeld(offset) }
   }
 
   private mutating func readHeld(_ offset: Int) {
     guard let entry = entries.entry(at: offset), let name = entries.text(entry.name, entry.unit),
-      name.hasPrefix("_Function_handler<")
+      name.hasPrefix("_Function_handler<") || name.hasPrefix("_Manager_internal<")
+        || name.hasPrefix("_Manager_external<")
     else { return }
     var arguments: [Int] = []
     var children = entries.children(of: entry)
@@ -215,13 +233,17 @@ private struct TypeCollector {
     while children.next(&child) {
       if child.tag == DebugTag.templateType { arguments.append(child.type) }
     }
-    guard arguments.count == 2, let functor = entries.entry(at: arguments[1]) else { return }
+    let isAny = name.hasPrefix("_M")
+    guard arguments.count == (isAny ? 1 : 2), let type = arguments.last,
+      let functor = entries.entry(at: type)
+    else { return }
     let own = entries.text(functor.name, functor.unit)?.string ?? ""
     let scopes = types.scopes(around: functor.offset)
     held.append(
       UnitTypes.Held(
         home: types.table.qualified(own, scopes),
-        signature: TypeCollector.firstArgument(name.string), type: types.type(at: arguments[1])))
+        holder: isAny ? "std::any" : "std::function<\(TypeCollector.firstArgument(name.string))>",
+        type: types.type(at: type)))
   }
 
   /// `_Function_handler<void(int, int), X>` → `void(int, int)`.

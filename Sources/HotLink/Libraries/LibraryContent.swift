@@ -31,6 +31,38 @@ extension LibraryFile {
     return hash
   }
 
+  /// Whether a variable or constant holds places inside functions (`&&label`): they are this build's, whatever its bytes say.
+  func holdsLabels(_ symbol: LibrarySymbol) -> Bool {
+    var position = words.first(from: symbol.address)
+    while position < words.words.count,
+      words.words[position].place &- symbol.address < symbol.size
+    {
+      if case .own(let aim) = words.words[position].target, function(at: aim) == nil,
+        isExecutable(aim)
+      {
+        return true
+      }
+      position += 1
+    }
+    return false
+  }
+
+  /// The variables and constants that words of a range lead to.
+  func aims(of range: Range<UInt64>) -> [LibrarySymbol.Key] {
+    var found: [LibrarySymbol.Key] = []
+    var position = words.first(from: range.lowerBound)
+    while position < words.words.count, words.words[position].place < range.upperBound {
+      switch words.words[position].target {
+      case .own(let aim): if let datum = datum(at: aim) { found.append(datum.key) }
+      case .symbol(let index, _):
+        found.append(
+          LibrarySymbol.Key(name: dynamicName(index), ordinal: 0, isLocal: false))
+      }
+      position += 1
+    }
+    return found
+  }
+
   func meaning(of target: LibraryWords.Target) -> [UInt8] {
     switch target {
     case .symbol(let index, let addend):

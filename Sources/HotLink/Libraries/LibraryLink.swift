@@ -312,7 +312,7 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
         let baseline = old.baseline(of: symbol.key)
         carry.oldImage = baseline
         carry.image = baseline
-        if piece.isEdited || before.size != symbol.size {
+        if piece.isEdited || before.size != symbol.size || leadsToMoved(piece, old) {
           carry.image = version.firstBytes(at: symbol.address, size: symbol.size)
         } else {
           version.setBaseline(of: symbol.key, baseline)
@@ -321,6 +321,14 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
         carry.home = 0
       }
       carries.append(carry)
+    }
+  }
+
+  /// Whether first bytes of a piece are addresses of something that has another place than in the old version.
+  private func leadsToMoved(_ piece: LibraryPlan.Piece, _ old: LibraryVersion) -> Bool {
+    file.aims(of: piece.start..<piece.end).contains { key in
+      guard let now = plan.home(of: key), let before = old.plan.home(of: key) else { return false }
+      return now.home != before.home
     }
   }
 

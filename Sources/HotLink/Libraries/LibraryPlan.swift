@@ -143,7 +143,8 @@ struct LibraryPlan {
       piece.home = home
       piece.isKept = true
       piece.symbol = alias
-      piece.isEdited = old.fingerprint(of: alias.key) != file.fingerprint(of: alias)
+      piece.isEdited =
+        old.fingerprint(of: alias.key) != file.fingerprint(of: alias) || file.holdsLabels(alias)
     }
   }
 
@@ -163,7 +164,9 @@ struct LibraryPlan {
       remarks.append(Verdict(unit: unit, symbol: symbol.name, fate: .moved))
       return
     }
-    guard !LibraryPlan.isReachedByItsEnd(symbol, file), claimed.insert(before.home).inserted
+    // A table of labels is its function's: old code may be running on the old one.
+    guard !LibraryPlan.isReachedByItsEnd(symbol, file), !file.holdsLabels(symbol),
+      claimed.insert(before.home).inserted
     else { return }
     piece.isEdited = old.fingerprint(of: symbol.key) != file.fingerprint(of: symbol)
     if piece.isEdited, before.protection == .mixed {

@@ -111,7 +111,7 @@ extension LayoutGuard {
 
   mutating func compareHeld(_ pair: Pair, _ comparison: inout LayoutComparison) {
     func grouped(_ list: [UnitLayouts.Held]) -> [String: [UnitLayouts.Held]] {
-      Dictionary(grouping: list) { $0.home + " " + $0.signature }
+      Dictionary(grouping: list) { $0.home + " " + $0.holder }
     }
     let before = grouped(pair.old.held)
     for (home, held) in grouped(pair.new.held).sorted(by: { $0.key < $1.key }) {
@@ -134,7 +134,7 @@ extension LayoutGuard {
     }
     for (before, held) in zip(old, new) {
       let differences = comparison.differences(before.type, held.type)
-      guard !differences.isEmpty, isKept("std::function<\(held.signature)>", pair) else { continue }
+      guard !differences.isEmpty, isKept(held.holder, pair) else { continue }
       let name = held.home.hasSuffix("::") ? "a lambda in \(held.home.dropLast(2))" : held.home
       let change = LayoutChange(
         subject: .closure, unit: pair.unit.name, name: name, symbol: "",
@@ -149,14 +149,14 @@ extension LayoutGuard {
     }
   }
 
-  /// Whether any unit's variables lead to a `std::function` of this kind.
-  private func isKept(_ function: String, _ pair: Pair) -> Bool {
-    if pair.old.keeper(of: function) != nil { return true }
+  /// Whether any unit's variables lead to a type that holds such a thing.
+  private func isKept(_ holder: String, _ pair: Pair) -> Bool {
+    if pair.old.keeper(of: holder) != nil { return true }
     return program.units.contains { unit in
       guard unit !== pair.unit, let layouts = unit.layouts, layouts.sight == .sees else {
         return false
       }
-      return layouts.keeper(of: function) != nil
+      return layouts.keeper(of: holder) != nil
     }
   }
 }

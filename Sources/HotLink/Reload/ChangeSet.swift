@@ -133,6 +133,7 @@ struct ChangeSet {
     _ space: LinkSpace
   ) throws -> Bool {
     var moved: Set<SymbolID> = []
+    var turned: Set<SymbolID> = []
     var gone: Set<SymbolID> = []
     for unit in linked.map(\.unit) + removedUnits + libraries.map(\.unit) {
       let defined =
@@ -143,6 +144,7 @@ struct ChangeSet {
           gone.insert(id)
           continue
         }
+        if now.turns(before) { turned.insert(id) }
         if now.kind != before.kind || (before.kind != .function && now.address != before.address) {
           moved.insert(id)
         }
@@ -158,6 +160,9 @@ struct ChangeSet {
       for (offset, id) in version.linked.globals.array.enumerated() {
         let index = object.firstGlobal + offset
         let isReference = object.place(ofSymbol: index) == .undefined
+        if isReference, turned.contains(id), let before = old[id] {
+          throw StateRefusal(turned: before, space.names[id].string, by: unit.name)
+        }
         let follows =
           (isReference && moved.contains(id)) || (!isReference && gone.contains(id))
           || (isReference && gone.contains(id) && object.symbols[index].isWeakBinding)

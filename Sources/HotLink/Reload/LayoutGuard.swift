@@ -16,7 +16,12 @@ struct LayoutGuard {
   init(_ program: Program, _ inputs: ChangeSet) {
     self.program = program
     self.inputs = inputs
-    policies = program.options.layouts
+    var policies = program.options.layouts
+    // `hotlink ctl reset`: what nothing more particular is said of.
+    for unit in program.grantedResets where policies.policy(unit: unit, names: []) == .refuse {
+      policies.named[unit] = .reset
+    }
+    self.policies = policies
   }
 
   typealias Pair = GuardedPair
@@ -50,6 +55,7 @@ struct LayoutGuard {
     compareOthersVariables(pair, &comparison)
     compareSignatures(pair, &comparison)
     compareHeld(pair, &comparison)
+    compareCalled(pair)
     if let identities = pair.identities { result.identities[unit.id] = identities }
   }
 

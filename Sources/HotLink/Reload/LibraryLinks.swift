@@ -98,6 +98,9 @@ extension Program {
             unit: unit.name, symbol: space.names[id].string,
             reason: .stillReferenced(by: [unit.name]))
         }
+        if let before = generation.table[id], table[id]?.turns(before) == true {
+          throw StateRefusal(turned: before, space.names[id].string, by: unit.name)
+        }
         if now != address { follows = true }
       }
       if follows { found.append(try map(version.file, GuardedLayouts())) }

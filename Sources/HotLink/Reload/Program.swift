@@ -124,6 +124,7 @@ final class Program: @unchecked Sendable {
           unkept: unkept[unit.id] ?? [], isReload: isReload,
           decisions: guarded.decisions[unit.id] ?? LayoutDecisions(),
           policies: policies(for: unit, resets), identities: identities,
+          isReadOnly: { [arena = space.arena] in arena.isReadOnly(Address($0)) },
           elsewhere: { inputs.variableElsewhere($0, unit) })
         planning += start.microseconds
         plans.append(plan)

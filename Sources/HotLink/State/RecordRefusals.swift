@@ -27,6 +27,13 @@ extension StatePlan {
       reason: .recordsWouldMove)
   }
 
+  /// Whether a section has to stay in one piece, new as it is.
+  func holdsRecords(_ map: DataMap) -> Bool {
+    map.atoms.contains { atom in
+      atom.symbol.map { IdentityNames.refersByDistance(name($0)) } ?? false
+    }
+  }
+
   /// Whether a record's bytes in the object are other ones than before, distances among them.
   func differs(_ section: Int, _ atom: Atom, _ variable: Variable) -> Bool {
     guard let old, variable.section >= 0 else { return true }

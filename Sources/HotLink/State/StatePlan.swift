@@ -15,11 +15,13 @@ final class StatePlan {
   private(set) var rooms: [Int: UInt64] = [:]
   /// Mutable variables without an old self, by symbol index.
   var newVariables: Set<Int> = []
+  /// Variables that were constants so far: those lie where nothing can be written.
+  private var unlocked: Set<Int> = []
   /// Constants that got another address.
   private(set) var movedConstants: [String] = []
   var removed: [String] = []
   /// Variables of the old version that have a new self, by symbol index there.
-  private var matched: [Bool]
+  private(set) var matched: [Bool]
   /// Variables that stay without a look at their values: thread-local ones.
   private var keptInPlace: [String] = []
   var carriedNew: Set<Int> = []
@@ -33,12 +35,13 @@ final class StatePlan {
   private let ordinals: LocalOrdinals
   private var twins: VariableTwins?
   private let elsewhere: (NameView) -> Variable?
+  private let isReadOnly: (UInt64) -> Bool
   let relocations: SectionRelocations
   private let records: SwiftRecords
   /// Variables whose type changed: their values are not carried as they are.
   let decisions: LayoutDecisions
   /// Names under which local variables and functions are known, where that is not their own.
-  private let identities: [Int: String]
+  let identities: [Int: String]
   let policies: UnitPolicies
   private var tied = TiedParts()
   /// Variables that leave their place.
@@ -50,17 +53,19 @@ final class StatePlan {
   ///   - discarded: sections of groups that another unit supplies.
   ///   - isReload: something of the old generation is being replaced; otherwise all is new.
   ///   - unkept: constant sections that must not be kept in pieces (an ambiguous reference).
+  ///   - isReadOnly: whether the program cannot write at an address.
   ///   - elsewhere: global data that another changed unit had in the old generation.
   init(
     _ object: ObjectFile, unit: String, old: UnitVersion?, discarded: Set<Int>, unkept: Set<Int>,
     isReload: Bool, decisions: LayoutDecisions, policies: UnitPolicies = UnitPolicies(),
-    identities: [Int: String] = [:],
+    identities: [Int: String] = [:], isReadOnly: @escaping (UInt64) -> Bool,
     elsewhere: @escaping (NameView) -> Variable?
   ) throws {
     self.object = object
     self.unit = unit
     self.old = old
     self.elsewhere = elsewhere
+    self.isReadOnly = isReadOnly
     self.decisions = decisions
     self.policies = policies
     self.identities = identities
@@ -105,14 +110,21 @@ final class StatePlan {
     if isUnkept { return markMoved(map, found) }
     if keepIdentical(section, map) { return }
     if try keepWhole(section, map, found) { return }
-    guard found.contains(where: { $0 != nil }) || !role.isState else {
-      return markNew(section, map)
-    }
+    let isNew = !found.contains { $0 != nil }
+    if isNew, role.isState { return markNew(section, map) }
+    if isNew, holdsRecords(map) { return }
     try keepPieces(section, map, found)
   }
 
   private func find(_ atom: Atom, isState: Bool) -> Variable? {
     guard let symbol = atom.symbol else { return nil }
+    guard let known = known(symbol, isState: isState) else { return nil }
+    guard isState, isReadOnly(known.address) else { return known }
+    unlocked.insert(symbol)
+    return nil
+  }
+
+  private func known(_ symbol: Int, isState: Bool) -> Variable? {
     if let variable = twins?.find(symbol) {
       matched[variable.symbol] = true
       return variable
@@ -343,33 +355,10 @@ final class StatePlan {
       + removed.map { Verdict(unit: unit, symbol: $0, fate: .removed) }
       + (old == nil
         ? []
-        : newVariables.subtracting(carriedNew).map(name).sorted().map {
-          Verdict(unit: unit, symbol: $0, fate: .added)
+        : newVariables.subtracting(carriedNew).map { ($0, name($0)) }.sorted { $0.1 < $1.1 }.map {
+          Verdict(unit: unit, symbol: $0.1, fate: unlocked.contains($0.0) ? .moved : .added)
         })
   }
 
   func name(_ symbol: Int) -> String { object.name(ofSymbol: symbol).string }
-
-  private func noteRemoved(_ old: UnitVersion) {
-    let missed = old.variables.list.filter { variable in
-      variable.section >= 0 && !matched[variable.symbol]
-        && old.linked.roles[variable.section].isState
-    }
-    guard !missed.isEmpty else { return }
-    var present: Set<String> = []
-    for index in 1..<max(object.symbols.count, 1) {
-      if object.place(ofSymbol: index) != .undefined {
-        present.insert(identities[index] ?? object.name(ofSymbol: index).string)
-      }
-    }
-    for variable in missed {
-      let name = VariableIndex.key(old.linked, variable.symbol).name
-      if !present.contains(name), !IdentityNames.isIdentity(name),
-        !IdentityNames.isRuntimeCache(name)
-      {
-        removed.append(name)
-      }
-    }
-    removed.sort()
-  }
 }

@@ -90,5 +90,7 @@ public struct StateRefusal: Error, Hashable, Sendable {
     case sharedInAnotherSize(from: UInt64, to: UInt64, owner: String?)
     /// Units that are not part of the change still refer to it.
     case stillReferenced(by: [String])
+    /// A function became a variable or the other way round, and units that are not part of the change still refer to it.
+    case turned(toFunction: Bool, referencedBy: [String])
   }
 }

@@ -9,6 +9,9 @@ package struct UnitFacts: Sendable {
   package var name: String
   package var isLibrary = false
   package var hasDebugData = false
+  /// Debug data that says nothing about types (`-g1`), and such that is in another file (`-gsplit-dwarf`).
+  package var lacksTypes = false
+  package var hasSplitDebugData = false
   package var functions = 0
   package var variables = 0
   /// Several functions, or variables, share a section although there could be one for each.
@@ -37,6 +40,7 @@ package struct UnitFacts: Sendable {
       facts.hasDebugData = library.sections.sections.indices.contains {
         library.sections.name(ofSection: $0) == ".debug_info"
       }
+      if !library.isSwift { facts.look(at: library.layoutSource) }
       return [facts]
     }
     return file.members.map { UnitFacts($0.object, name: $0.name) }
@@ -71,6 +75,7 @@ package struct UnitFacts: Sendable {
         sharesData = sharesData || ((title == ".data" || title == ".bss") && starts.count > 1)
       }
     }
+    if !object.isSwift { look(at: .object(object)) }
     // swiftc has its own way to keep them apart: each reference has a relocation.
     if object.sections.indices.contains(where: { object.name(ofSection: $0).hasPrefix("swift5_") })
     {
@@ -95,6 +100,14 @@ package struct UnitFacts: Sendable {
         mangledHooks.append(symbol.string)
       }
     }
+  }
+
+  /// Sees what the layout guard would; Swift's types it knows without debug data.
+  private mutating func look(at source: LayoutSource) {
+    guard hasDebugData else { return }
+    let sight = UnitLayouts(source).sight
+    lacksTypes = sight == .blind
+    hasSplitDebugData = sight == .split
   }
 
   /// Texts that end in NUL.

@@ -42,7 +42,8 @@ extension [Finding] {
     for finding in self {
       let key = finding.code + "\u{1}" + finding.what
       if let known = index[key] {
-        result[known].others += 1
+        // Two flags may mean one thing.
+        if result[known].place != finding.place { result[known].others += 1 }
       } else {
         index[key] = result.count
         result.append(finding)

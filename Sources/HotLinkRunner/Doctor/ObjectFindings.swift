@@ -69,6 +69,16 @@ struct ObjectFindings {
         "a changed struct or signature is not noticed, and reports and debuggers know no lines",
         "compile with -g")
     }
+    if unit.lacksTypes {
+      add(
+        .hurts, "no-type-data", unit.name, "debug data without types",
+        "a changed struct or signature is not noticed", "compile with -g, not with -g1")
+    }
+    if unit.hasSplitDebugData {
+      add(
+        .hurts, "split-debug-data", unit.name, "debug data in another file",
+        "a changed struct or signature is not noticed", "compile without -gsplit-dwarf")
+    }
     if unit.sharesText {
       add(
         .hurts, "no-function-sections", unit.name, "functions share a section",

@@ -59,6 +59,8 @@ enum LayoutReport {
       lines.append("  called from: \(callers.joined(separator: ", "))")
     case .heap(let keeper, let unit):
       lines.append("  kept by '\(keeper)' in \(unit)")
+    case .passed(let function, let unit):
+      lines.append("  passed to '\(function)' in \(unit)")
     case .variable, .closure, .swiftType: break
     }
     var own: [LayoutDifference] = []
@@ -95,6 +97,9 @@ enum LayoutReport {
     case .function:
       return "the signature of '\(change.name)' changed under callers that were not rebuilt"
     case .heap: return "the layout of objects that are kept changed: \(change.name)"
+    case .passed:
+      return
+        "the layout of '\(change.name)' changed, and a unit that it is passed to was not rebuilt"
     case .swiftType: return "the layout of a Swift type changed: \(change.name)"
     }
   }
@@ -130,7 +135,7 @@ enum LayoutReport {
     let root: String =
       switch change.subject {
       case .variable, .function: change.name
-      case .closure, .heap, .swiftType: ""
+      case .closure, .heap, .passed, .swiftType: ""
       }
     var path = root + difference.path
     if root.isEmpty, path.hasPrefix(".") { path.removeFirst() }
@@ -167,6 +172,8 @@ enum LayoutReport {
     switch change.subject {
     case .function:
       return ["  help: rebuild the callers, undo the change, or restart"]
+    case .passed:
+      return ["  help: rebuild that unit too, undo the change, or restart"]
     case .closure, .swiftType, .heap:
       var text = "  help: undo the change, or restart"
       if change.isBehindPointer { text += "; --heap-layout=warn accepts it" }
@@ -299,6 +306,11 @@ enum LayoutReport {
     case .variable: members.append(("kind", .string("variable")))
     case .closure: members.append(("kind", .string("closure")))
     case .swiftType: members.append(("kind", .string("swift_type")))
+    case .passed(let function, let unit):
+      members += [
+        ("kind", .string("passed")), ("function", .string(function)),
+        ("function_unit", .string(unit)),
+      ]
     case .function(let callers):
       members += [("kind", .string("function")), ("callers", .strings(callers))]
     case .heap(let keeper, let unit):

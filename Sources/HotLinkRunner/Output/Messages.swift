@@ -142,6 +142,11 @@ enum Messages {
     case .stillReferenced(let units):
       return "error: '\(refusal.symbol)' is gone but still used\(place)"
         + "\n  used by: \(units.joined(separator: ", "))\n  help: rebuild the units that use it"
+    case .turned(let toFunction, let units):
+      return "error: '\(refusal.symbol)' "
+        + (toFunction ? "was a variable and is a function" : "was a function and is a variable")
+        + "\(place)\n  used by: \(units.joined(separator: ", "))"
+        + "\n  help: rebuild the units that use it"
     }
   }
 

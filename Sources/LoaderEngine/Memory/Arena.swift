@@ -188,6 +188,11 @@ package final class Arena: @unchecked Sendable {
     return place(address, address < slotBanks.start ? .constants : .data)
   }
 
+  /// Whether `address` is one of text or constants, which the program cannot write.
+  package func isReadOnly(_ address: Address) -> Bool {
+    window.range.contains(address) && address < slotBanks.start
+  }
+
   /// What runs at `address`; nil unless all of it lies in the arena.
   package func bytes(at address: Address, count: Int) -> [UInt8]? {
     guard window.range.contains(address), UInt64(count) <= window.range.end &- address,
