@@ -38,7 +38,7 @@ extension Expectation {
       [
         .reason, .differs, .kind, .variable, .caller, .obstacle, .policy, .unit, .said, .says,
       ]
-    case .unchanged: [.reason, .said]
+    case .unchanged: [.reason, .units, .said]
     case .end: [.said]
     }
   }

@@ -107,12 +107,12 @@ struct ScenarioCoverage {
       }
     }
     for compiler in ["gcc", "g++", "clang", "clang++"] {
-      for fact in ["-O0", "-O2", "-g", "no -g", "sections", "no sections", "library", "object"] {
+      for fact in [
+        "-O0", "-Og", "-O2", "-g", "no -g", "sections", "no sections", "library", "object",
+      ] {
         #expect(used.contains("\(compiler) \(fact)"), "\(compiler) \(fact)")
       }
     }
-    for one in ["gcc -Og", "g++ -Og", "swiftc -Onone", "swiftc -O"] {
-      #expect(used.contains(one), "\(one)")
-    }
+    #expect(used.contains("swiftc -Onone") && used.contains("swiftc -O"))
   }
 }

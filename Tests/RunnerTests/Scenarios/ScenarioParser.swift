@@ -254,7 +254,16 @@ struct ScenarioParser {
       let text = line.text.trimmingCharacters(in: .whitespaces)
       guard !text.isEmpty, !text.hasPrefix("#") else { return nil }
       do {
-        return try Expectation(text, in: kind, line: line.number)
+        let expectation = try Expectation(text, in: kind, line: line.number)
+        // What is kept is not listed in the report: a misspelled name would be kept, too.
+        if expectation.word == .fate, expectation.text == "kept",
+          let name = expectation.names.first(where: { name in
+            !texts.values.contains { $0.contains(name) }
+          })
+        {
+          throw error(line.number, "'\(name)' is in no source")
+        }
+        return expectation
       } catch let failure as Expectation.Unreadable {
         throw error(line.number, failure.what)
       }

@@ -14,6 +14,13 @@ extension RunnerEvent {
       guard expectation.names.first == "includes" else { return same(seen) }
       return expectation.names.dropFirst().allSatisfy(seen.contains) ? nil : "\(seen)"
     }
+    /// Without an ending a unit may be an object or a shared object.
+    func units(_ seen: [String]) -> String? {
+      let units = seen.map { name in
+        expectation.names.contains(name) ? name : String(name.prefix { $0 != "." })
+      }
+      return same(units) == nil ? nil : "\(seen)"
+    }
     func contains(_ seen: String?) -> String? {
       seen?.contains(text) == true ? nil : seen ?? "none"
     }
@@ -30,8 +37,8 @@ extension RunnerEvent {
     case .changed: return listed(functions)
     case .added: return listed(addedFunctions)
     case .removed: return listed(removedFunctions)
-    case .units: return same(unitFiles)
-    case .relinked: return same(relinkedFiles)
+    case .units: return units(unitFiles)
+    case .relinked: return units(relinkedFiles)
     case .hooks: return hooks == expectation.names ? nil : "\(hooks)"
     case .effect: return effect == (text == "some") ? nil : "\(effect.map { "\($0)" } ?? "none")"
     case .blind: return only(blind.map { "\($0.unit): \($0.reason)" }, text)
@@ -42,10 +49,7 @@ extension RunnerEvent {
     case .shadowed: return same(shadowed.flatMap(\.told))
     case .unmoved: return same(immovable)
     case .reason: return contains(reason)
-    case .unit:
-      // Without an ending it may be an object or a shared object.
-      let file = unit?.split(separator: "/").last.map(String.init) ?? "none"
-      return file == text || file.prefix { $0 != "." } == text ? nil : file
+    case .unit: return units([unit?.split(separator: "/").last.map(String.init) ?? "none"])
     case .kind: return layouts.first?.kind == text ? nil : layouts.first?.kind ?? "none"
     case .variable: return layouts.first?.name == text ? nil : layouts.first?.name ?? "none"
     case .caller: return any(layouts.flatMap { $0.callers ?? [] })
@@ -100,8 +104,8 @@ extension RunnerEvent.Shadowed {
 }
 
 extension RunnerEvent.Layout.Difference {
-  /// Its text, if both layouts are there to be shown.
+  /// Its text, if the layout before is there to be shown.
   var told: String {
-    old.name.isEmpty && new.name.isEmpty ? "without layouts: \(text)" : text
+    old.name.isEmpty ? "without layouts: \(text)" : text
   }
 }

@@ -51,6 +51,7 @@ struct ScenarioSelfTests {
     (step + "=== accepted\nfate steps", 22, "names no fate"),
     (step + "=== accepted\nfate steps grown by=3", 22, "'by=3' is no fact"),
     (step + "=== accepted\nfates 3 eaten", 22, "unknown fate 'eaten'"),
+    (step + "=== accepted\nfate stepz kept", 22, "'stepz' is in no source"),
     (step + "=== accepted\nkept many", 22, "'many' is no number"),
     (step + "=== accepted\nsees n", 22, "'n' is no key=value"),
     (step + "=== accepted\nsees", 22, "'sees' what?"),
