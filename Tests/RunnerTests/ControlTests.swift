@@ -106,10 +106,26 @@ struct ControlTests {
     try game.stop()
   }
 
+  /// g++ makes one function that initialises all of a file.
+  private static func objects(_ extra: String) -> String {
+    """
+    #include <cstdio>
+    struct Thing {
+      int value;
+      Thing(int v) : value(v) { std::printf("made=%d\\n", v); std::fflush(stdout); }
+      ~Thing() { std::printf("ended=%d\\n", value); std::fflush(stdout); }
+    };
+    Thing one(1);
+    \(extra)
+    int plain = 30;
+    extern "C" void tick() { one.value += 10; std::printf("one=%d plain=%d\\n", one.value, ++plain); std::fflush(stdout); }
+    """
+  }
+
   @Test("A refused change is let through with a reset, once")
   func reset() throws {
     let (old, new) = (
-      StatePolicyScenarios.objects(""), StatePolicyScenarios.objects("Thing two(2);")
+      Self.objects(""), Self.objects("Thing two(2);")
     )
     let game = try WatchHarness(["game.cpp": old], .gcc)
     try game.line("one")
@@ -124,7 +140,7 @@ struct ControlTests {
     let reload = try game.reloaded()
     #expect(reload.verdicts.contains { $0.fate == "reset" })
     #expect(try game.line("one")["one"] == "11")
-    try game.editRefused("game.cpp", StatePolicyScenarios.objects("Thing two(2); Thing three(3);"))
+    try game.editRefused("game.cpp", Self.objects("Thing two(2); Thing three(3);"))
     try game.edit("game.cpp", new)
     try game.stop()
   }

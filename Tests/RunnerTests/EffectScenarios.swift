@@ -1,4 +1,5 @@
-// Proof of effect: a report says what changed, what still runs old code, and when nothing changed, why.
+// Proof of effect: what still runs old code, and what is said to people. What changed, and when nothing did, why:
+// Tests/Scenarios/effect.
 import Foundation
 import Testing
 
@@ -6,27 +7,6 @@ import Testing
 struct EffectScenarios {
   static func source(_ body: String) -> String {
     "#include <stdio.h>\nint n;\nvoid tick(void) { dprintf(1, \"n=%d\\n\", ++n); }\n\(body)\n"
-  }
-
-  @Test(
-    "The same bytes, and debug data only: nothing changed, and that is said",
-    arguments: Toolchain.few)
-  func nothing(_ toolchain: Toolchain) throws {
-    let debug = toolchain.with("-g")
-    let text = Self.source("int f(void) { return 1; }")
-    let game = try WatchHarness(["game.c": text], debug)
-    try game.line("n")
-    game.skipToEnd()
-    try game.bench.shell("touch build/game.o")
-    let same = try game.next()
-    #expect(same.event == "unchanged" && same.unitFiles == ["game.o"])
-    #expect(
-      same.reason == "game.o: saved, but it holds the same bytes as before; nothing to reload")
-    let reload = try game.edit("game.c", "\n\n// moved down\n" + text)
-    #expect(reload.effect == false && reload.changed == 0 && reload.functions.isEmpty)
-    let real = try game.edit("game.c", "\n" + text.replacing("return 1", with: "return 2"))
-    #expect(real.effect == true && real.functions == ["f"])
-    try game.stop()
   }
 
   @Test("Saved again after a refusal")
@@ -41,53 +21,6 @@ struct EffectScenarios {
     #expect(same.event == "unchanged" && same.isRefused == true)
     #expect(same.reason?.contains("as it was when it was refused") == true)
     try game.edit("game.c", Self.source("int g;"))
-    try game.stop()
-  }
-
-  @Test("Functions by content: changed, new, gone", arguments: Toolchain.all)
-  func functions(_ toolchain: Toolchain) throws {
-    func text(_ functions: String) -> String { Self.source("int shared = 3;\n" + functions) }
-    let game = try WatchHarness(
-      [
-        "game.c": text(
-          "int a(void) { return 1; }\nint b(void) { return shared; }\nint c(void) { return 3; }")
-      ],
-      toolchain)
-    try game.line("n")
-    let reload = try game.edit(
-      "game.c",
-      text("int d(void) { return 9; }\nint b(void) { return shared; }\nint a(void) { return 100; }")
-    )
-    #expect(reload.functions == ["a"], "b refers to the same variable from another place")
-    #expect(reload.addedFunctions == ["d"] && reload.removedFunctions == ["c"])
-    try game.stop()
-  }
-
-  @Test("An inline function of which another unit's copy runs", arguments: [Toolchain.gcc, .clang])
-  func shadowed(_ toolchain: Toolchain) throws {
-    func header(_ value: Int) -> String { "inline int speed(int x) { return x + \(value); }\n" }
-    let main = """
-      #include "speed.hpp"
-      #include <cstdio>
-      int other();
-      extern "C" void tick() { std::printf("speed=%d other=%d\\n", speed(0), other()); std::fflush(stdout); }
-      """
-    let other = "#include \"speed.hpp\"\nint other() { return speed(0); }\n"
-    let game = try WatchHarness(
-      ["speed.hpp": header(1), "a.cpp": main, "b.cpp": other], toolchain)
-    try game.line("speed")
-    try game.bench.write("speed.hpp", header(2))
-    // Only one of the two that include it is built.
-    let event = try game.edit("b.cpp", other)
-    let shadowed = try #require(event.shadowed.first)
-    #expect(
-      shadowed.symbol == "_Z5speedi" && shadowed.unit.hasSuffix("b.o")
-        && shadowed.owner.hasSuffix("a.o"))
-    #expect(!event.functions.contains("_Z5speedi"), "it did not change for anybody")
-    #expect(try game.line("speed").text == "speed=1 other=1")
-    let whole = try game.edit("a.cpp", main)
-    #expect(whole.shadowed.isEmpty && whole.functions.contains("_Z5speedi"))
-    #expect(try game.line("speed").text == "speed=2 other=2")
     try game.stop()
   }
 

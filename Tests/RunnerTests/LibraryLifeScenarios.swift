@@ -4,12 +4,27 @@ import Testing
 
 @Suite("Life of shared objects")
 struct LibraryLifeScenarios {
+  /// Objects that tell of their constructors and destructors.
+  private static func noisy(_ version: Int, _ objects: String, _ report: String) -> String {
+    """
+    #include <cstdio>
+    struct Noisy {
+      int n;
+      const char *name;
+      Noisy(const char *name, int n) : n(n), name(name) { dprintf(1, "constructed %s\\n", name); }
+      ~Noisy() { dprintf(1, "destroyed %s v=\(version)\\n", name); }
+    };
+    \(objects)
+    extern "C" void tick() { dprintf(1, "v=\(version) \(report)); }
+    """
+  }
+
   @Test(
     "Objects are constructed once, and destroyed once by the newest code",
     arguments: LibraryBuild.few)
   func constructedOnce(_ build: LibraryBuild) throws {
     func source(_ version: Int) -> String {
-      InitialiserScenarios.noisy(
+      Self.noisy(
         version,
         """
         #include <cstdlib>
@@ -79,15 +94,15 @@ struct LibraryLifeScenarios {
       let old = "Noisy a(\"a\", 5);"
       let report = "a=%d b=%d\\n\", ++a.n, "
       let game = try WatchHarness(
-        libraries: [("libgame.cpp", InitialiserScenarios.noisy(1, old, report + "0"))], build)
+        libraries: [("libgame.cpp", Self.noisy(1, old, report + "0"))], build)
       try game.line("a")
       let refusal = try game.rebuildRefused(
-        "libgame.cpp", InitialiserScenarios.noisy(2, old + new, report + "b.n"), build)
+        "libgame.cpp", Self.noisy(2, old + new, report + "b.n"), build)
       let reason = try #require(refusal.reason)
       #expect(reason.contains("b'"))
       #expect(reason.contains("_GLOBAL__sub_I_") || reason.contains("init"))
       #expect(try game.line("a")["v"] == "1")
-      try game.rebuild("libgame.cpp", InitialiserScenarios.noisy(3, old, report + "0"), build)
+      try game.rebuild("libgame.cpp", Self.noisy(3, old, report + "0"), build)
       #expect(try game.line("a")["v"] == "3")
       #expect(game.count("constructed b") == 0)
       #expect(game.count("constructed a") == 1)

@@ -1,14 +1,14 @@
-// What cannot be linked is refused by name, and the old generation runs on as if nothing had been.
+// Files that are no objects are refused by name, and the old generation runs on as if nothing had been; at the start the
+// program ends. Objects that cannot be linked: Tests/Scenarios/refused.
 import Testing
 
 @Suite("Refused")
 struct RefusalScenarios {
-  static func source(_ version: Int, _ declaration: String = "", _ use: String = "0") -> String {
+  static func source(_ version: Int) -> String {
     """
     #include <stdio.h>
-    \(declaration)
     static int frames;
-    void tick(void) { dprintf(1, "v=\(version) x=%d frames=%d\\n", \(use), ++frames); }
+    void tick(void) { dprintf(1, "v=\(version) frames=%d\\n", ++frames); }
     """
   }
 
@@ -20,58 +20,6 @@ struct RefusalScenarios {
     }
     let frames = game.lines.compactMap { $0.number("frames") }
     #expect(frames == Array(1...frames.count), "the counter counts on")
-  }
-
-  @Test("Undefined data, then defined by an edit of another file", arguments: Toolchain.few)
-  func undefinedData(_ toolchain: Toolchain) throws {
-    let game = try WatchHarness(
-      ["game.c": Self.source(1), "other.c": "int other_value = 1;"], toolchain)
-    try game.line()
-    let refusal = try game.editRefused(
-      "game.c",
-      Self.source(2, "extern int missing_score, missing_level;", "missing_score + missing_level"))
-    let reason = try #require(refusal.reason)
-    #expect(reason.contains("'missing_score'"), "\(reason)")
-    #expect(reason.contains("'missing_level'"), "all at once: \(reason)")
-    #expect(reason.contains("game.o"))
-    try Self.runsOn(game, version: 1)
-    let reload = try game.edit(
-      "other.c", "int other_value = 1;\nint missing_score = 40;\nint missing_level = 2;")
-    #expect(reload.unitFiles.sorted() == ["game.o", "other.o"], "both take effect")
-    #expect(try game.line()["x"] == "42")
-    try Self.runsOn(game, version: 2)
-    try game.stop()
-  }
-
-  @Test("An undefined name with a near one nearby says so")
-  func spelling() throws {
-    let game = try WatchHarness(["game.c": Self.source(1), "other.c": "int counter_total = 1;"])
-    try game.line()
-    let refusal = try game.editRefused(
-      "game.c", Self.source(2, "extern int counter_totl;", "counter_totl"))
-    #expect(refusal.reason?.contains("'counter_totl'") == true)
-    #expect(
-      refusal.reason?.contains("'counter_total' exists in") == true, "\(refusal.reason ?? "")")
-    try Self.runsOn(game, version: 1)
-    try game.stop()
-  }
-
-  @Test("A duplicate symbol, then undone", arguments: Toolchain.few)
-  func duplicate(_ toolchain: Toolchain) throws {
-    let game = try WatchHarness(
-      ["game.c": Self.source(1), "other.c": "int shared_name(void) { return 1; }"], toolchain)
-    try game.line()
-    let refusal = try game.editRefused(
-      "game.c", Self.source(2, "int shared_name(void) { return 2; }", "shared_name()"))
-    let reason = try #require(refusal.reason)
-    #expect(reason.contains("duplicate symbol 'shared_name'"), "\(reason)")
-    #expect(reason.contains("game.o"))
-    #expect(reason.contains("other.o"))
-    try Self.runsOn(game, version: 1)
-    try game.edit("game.c", Self.source(3, "int shared_name(void);", "shared_name()"))
-    #expect(try game.line()["x"] == "1")
-    try Self.runsOn(game, version: 3)
-    try game.stop()
   }
 
   @Test("An object cut off at twenty lengths", arguments: [Toolchain.gcc, .clangO2Sections])

@@ -80,6 +80,9 @@ final class WatchHarness {
   @discardableResult
   func refused() throws -> RunnerEvent { try answer("refused", unlike: "reloaded") }
 
+  /// What comes next, line or event.
+  func item() throws -> ChildOutput.Item { try next("anything more") { $0 } }
+
   /// The next event, whatever it is.
   func next() throws -> RunnerEvent {
     try next("an event") { item in

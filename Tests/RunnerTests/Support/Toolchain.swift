@@ -31,6 +31,26 @@ struct Toolchain: CustomTestStringConvertible, Sendable {
   static let sectioned = [gccSections, gccO2Sections, clangO2Sections]
 }
 
+extension Toolchain {
+  /// With debug data: as people build games.
+  static let debugging = [
+    Toolchain(c: "gcc", flags: ["-g"]),
+    Toolchain(c: "gcc", flags: ["-g", "-Og", "-ffunction-sections", "-fdata-sections"]),
+    Toolchain(c: "clang", flags: ["-g", "-O2", "-fdata-sections"]),
+  ]
+  /// How debug data is written.
+  static let debugFormats = [
+    ["-gdwarf-4"], ["-gdwarf-5"], ["-gdwarf-4", "-fdebug-types-section"],
+    ["-gdwarf-5", "-fdebug-types-section"], ["-gz"], ["-gdwarf-4", "-gz=zlib"], ["-gdwarf64"],
+  ]
+  /// In shared objects.
+  static let libraryDebugFormats = [
+    ["-gdwarf-4"], ["-gdwarf-5", "-gz"], ["-gdwarf-4", "-fdebug-types-section"],
+    ["-fuse-ld=lld", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections"],
+    ["-fuse-ld=gold", "-Wl,--compress-debug-sections=zlib"],
+  ]
+}
+
 /// A way to compile Swift.
 struct SwiftMode: CustomTestStringConvertible, Sendable {
   var flags: [String]
