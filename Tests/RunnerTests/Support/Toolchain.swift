@@ -21,6 +21,8 @@ struct Toolchain: CustomTestStringConvertible, Sendable {
   static let gccO2 = Toolchain(c: "gcc", flags: ["-O2"])
   static let gccSections = Toolchain(c: "gcc", flags: sections)
   static let gccO2Sections = Toolchain(c: "gcc", flags: ["-O2"] + sections)
+  static let gccDebug = Toolchain(c: "gcc", flags: ["-g"])
+  static let gccDebugSections = Toolchain(c: "gcc", flags: ["-g", "-fdata-sections"])
   static let clang = Toolchain(c: "clang", flags: [])
   static let clangO2 = Toolchain(c: "clang", flags: ["-O2"])
   static let clangO2Sections = Toolchain(c: "clang", flags: ["-O2"] + sections)
