@@ -81,6 +81,8 @@ struct MemberSelection {
         }
       }
     }
+    // The linker's own, by which what is registered for the program's end is found again; tcc's archive has another.
+    definer[space.names.intern("__dso_handle")] = nil
   }
 
   /// Where the search stands: round, archive, pass over the archive, member; and what it is wanted for.
