@@ -72,13 +72,20 @@ struct LibraryScenarios {
     let game = try WatchHarness(libraries: [("libgame.c", Self.everything(1))], .gcc)
     try game.line()
     for version in 2...4 {
-      let reload = try game.rebuild("libgame.c", Self.everything(version), .gcc, by: arrival)
-      let frames = try #require(game.last(before: reload).number("frames"))
+      game.skipToEnd()
+      try game.bench.library("libgame.c", Self.everything(version), .gcc, by: arrival)
+      var answer = try game.answer()
+      // A writer that is kept waiting between two steps for longer than a quiet file is waited for: the half is refused,
+      // and the whole comes all the same. `PendingChangesTests` holds the spans to a clock of its own.
+      while arrival == .slowCopy, answer.reason?.contains("half written") == true {
+        answer = try game.answer()
+      }
+      #expect(answer.event == "reloaded", "\(answer.reason ?? "")")
+      let frames = try #require(game.last(before: answer).number("frames"))
       let line = try game.line()
       #expect(line["v"] == "\(version)")
       #expect(line.number("frames") == frames + 1)
     }
-    #expect(game.events.allSatisfy { $0.event != "refused" })
     try game.stop()
     let frames = game.lines.compactMap { $0.number("frames") }
     #expect(frames == Array(1...frames.count))
