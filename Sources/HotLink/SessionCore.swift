@@ -12,14 +12,14 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   let linking = ProcessLock()
   var linked: Program
   var markReady: @Sendable () -> Void = {}
-  private let work = Signal()
+  let work = Signal()
   private let idle = Signal()
   private var thread: BackgroundThread?
   private var source: ChangeSource?
   let files: FileTable
   let libraries: [String]
   let history: SymbolHistory?
-  private let finishesInBackground: Bool
+  let finishesInBackground: Bool
   /// Belongs to the linker's thread.
   var pace = SettlingPace()
   /// What has taken effect and is still to be settled and told. Belongs to who holds `linking`.
@@ -200,9 +200,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     }
     if isIdle {
       idle.notify()
-      // Before the wait, so that nothing stands between a change and its link.
-      lookForDebugger()
-      work.wait(milliseconds: pause())
+      rest()
     }
     return true
   }

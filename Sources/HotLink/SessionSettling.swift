@@ -29,11 +29,19 @@ extension SessionCore {
     linking.withLock { settle() }
   }
 
-  /// How long the linker's thread sleeps when there is nothing to do, in milliseconds.
-  func pause() -> Int {
-    let isReady = state.withLock { $0.prepared != nil || $0.isTaken }
-    return pace.next(isReady: isReady || awaitsSettling.load(ordering: .acquiring))
-      ?? (linked.debugger.mode == .lazy ? 200 : 500)
+  /// The linker's thread has nothing to do. It is woken by what is new, and looks by itself after what the host is to take.
+  func rest() {
+    let pause = pace.next(isReady: finishesInBackground && awaitsHost)
+    // Before the wait, so that nothing stands between a change and its link; and not while the host is about to take
+    // something, which would find the lock held.
+    if pause.map({ $0 == SettlingPace.longest }) ?? true { lookForDebugger() }
+    work.wait(milliseconds: pause ?? (linked.debugger.mode == .lazy ? 200 : 500))
+  }
+
+  /// Something is ready, or has taken effect and is to be settled.
+  private var awaitsHost: Bool {
+    // In this order: what is not taken any more awaits settling.
+    state.withLock { $0.prepared != nil || $0.isTaken } || awaitsSettling.load(ordering: .acquiring)
   }
 }
 
@@ -41,10 +49,12 @@ extension SessionCore {
 /// longer than the swap.
 struct SettlingPace {
   private var looks = 0
+  /// Milliseconds, when the host stands still.
+  static let longest = 20
 
-  /// The next pause, in milliseconds: 1 for the time of a frame, up to 20 when the host stands still. Nil when nothing is ready.
+  /// The next pause in milliseconds: 1 for the time of a frame, then longer. Nil when nothing is ready.
   mutating func next(isReady: Bool) -> Int? {
     looks = isReady ? looks + 1 : 0
-    return isReady ? min(max(looks / 16, 1), 20) : nil
+    return isReady ? min(max(looks / 16, 1), SettlingPace.longest) : nil
   }
 }

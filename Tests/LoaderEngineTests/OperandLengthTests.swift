@@ -70,5 +70,18 @@ struct OperandLengthTests {
     #expect(length([0xF6, 0x05]) == 5, "testb $1, x(%rip)")
     #expect(length([0xF7, 0x1D]) == 4, "negl x(%rip)")
     #expect(length([0x90, 0x90]) == nil, "no RIP-relative operand")
+    // A comparison takes the likelier answer.
+    let short: [UInt8] = [0x90, 0x90, 0x90, 0x66, 0xC7, 0x05, 0, 0, 0, 0, 1, 0]
+    short.withUnsafeBytes { code in
+      guard let start = code.baseAddress else { return }
+      #expect(X86_64.likelyLengthFromDisplacement(start, 6) == 6)
+    }
+    // At the start of a section there is nothing before.
+    let first: [UInt8] = [0x83, 0x05, 0, 0, 0, 0, 1]
+    first.withUnsafeBytes { code in
+      guard let start = code.baseAddress else { return }
+      #expect(X86_64.lengthFromDisplacement(start, 2) == 5)
+      #expect(X86_64.lengthFromDisplacement(start, 1) == nil)
+    }
   }
 }

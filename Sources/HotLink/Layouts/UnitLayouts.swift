@@ -99,13 +99,18 @@ final class UnitLayouts {
   func definition(of name: String) -> TypeIndex? { types?.definition(of: name) }
 
   /// Where types of some names are defined, in the order of the table.
-  func definitions(of names: Set<String>) -> [(name: String, type: TypeIndex)] {
+  func definitions(of names: Set<String>) -> [(name: String, types: [TypeIndex])] {
     types?.definitions(of: names) ?? []
   }
 
   /// Whether a function takes or returns a type, or leads to it through pointers.
   func signature(_ function: Entity, mentions name: String) -> Bool {
     types?.signature(function, mentions: name) ?? false
+  }
+
+  /// The same for one of some types.
+  func signature(_ function: Entity, reaches targets: [TypeIndex]) -> Bool {
+    types?.signature(function, reaches: targets) ?? false
   }
 
   /// A type by name, whether or not anything kept reaches it.

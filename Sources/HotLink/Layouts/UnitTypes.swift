@@ -86,16 +86,21 @@ final class UnitTypes {
       .map { TypeIndex(truncatingIfNeeded: $0) }
   }
 
-  /// Where types of some names are defined, the first of each, in the order of the table.
-  func definitions(of names: Set<String>) -> [(name: String, type: TypeIndex)] {
-    var found: [(name: String, type: TypeIndex)] = []
+  /// Where types of some names are defined, in the order of the table. A name may be defined more than once.
+  func definitions(of names: Set<String>) -> [(name: String, types: [TypeIndex])] {
+    var found: [(name: String, types: [TypeIndex])] = []
+    var places: [String: Int] = [:]
     for index in table.nodes.indices {
       let node = table.nodes[index]
       guard node.shape == .record || node.shape == .union,
-        let name = table.qualifiedName(node).map(LayoutText.plain), names.contains(name),
-        !found.contains(where: { $0.name == name })
+        let name = table.qualifiedName(node).map(LayoutText.plain), names.contains(name)
       else { continue }
-      found.append((name, TypeIndex(truncatingIfNeeded: index)))
+      let place = places[name] ?? found.count
+      if place == found.count {
+        places[name] = place
+        found.append((name, []))
+      }
+      found[place].types.append(TypeIndex(truncatingIfNeeded: index))
     }
     return found
   }
@@ -104,6 +109,11 @@ final class UnitTypes {
   func signature(_ function: Entity, mentions name: String) -> Bool {
     let targets = Set(table.nodes.indices.filter { isNamed(name, $0, or: .union) })
     return !targets.isEmpty && reaches(targets, from: function.type)
+  }
+
+  /// The same for one of some types.
+  func signature(_ function: Entity, reaches types: [TypeIndex]) -> Bool {
+    reaches(Set(types.map(Int.init)), from: function.type)
   }
 
   private func isNamed(_ name: String, _ index: Int, or other: TypeNode.Shape) -> Bool {

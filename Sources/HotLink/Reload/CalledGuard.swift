@@ -10,12 +10,12 @@ extension LayoutGuard {
     guard !called.isEmpty, let types = EditedTypes(pair.old.source, pair.new.source) else { return }
     for (unit, functions) in called {
       guard let layouts = unit.layouts, layouts.sight == .sees else { continue }
+      let entities = layouts.functions.filter {
+        functions.contains(layouts.symbolName(of: $0).string)
+      }
       for (name, theirs) in layouts.definitions(of: types.edited) {
-        guard let change = types.change(of: name, since: theirs, in: layouts.table),
-          let function = layouts.functions.first(where: {
-            functions.contains(layouts.symbolName(of: $0).string)
-              && layouts.signature($0, mentions: name)
-          })
+        guard let change = types.change(of: name, since: theirs[0], in: layouts.table),
+          let function = entities.first(where: { layouts.signature($0, reaches: theirs) })
         else { continue }
         note(change, of: pair, passedTo: function, layouts, unit)
       }

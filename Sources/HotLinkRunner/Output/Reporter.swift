@@ -120,8 +120,8 @@ struct Reporter: Sendable {
 
   private func notes(_ report: ReloadReport) -> [String] {
     var notes = report.verdicts.compactMap { verdict -> String? in
-      if case .kept = verdict.fate { return nil }
-      let name = "\(verdict.symbol) (\(short(verdict.unit)))"
+      // Made where it is told: nearly all are kept.
+      var name: String { "\(verdict.symbol) (\(short(verdict.unit)))" }
       switch verdict.fate {
       case .kept: return nil
       case .keptOverEdit(let value, let source):

@@ -13,9 +13,12 @@ extension X86_64 {
   /// - Parameter code: a section's bytes, of which `offset + 4` can be read.
   package static func lengthFromDisplacement(_ code: UnsafeRawPointer, _ offset: UInt64) -> UInt64?
   {
-    guard offset >= 6 else { return nil }
-    let field = code + Int(offset)
-    func byte(_ back: Int) -> UInt8 { field.load(fromByteOffset: -back, as: UInt8.self) }
+    guard offset >= 2 else { return nil }
+    let field = Int(offset)
+    // What lies before a section belongs to no instruction in it.
+    func byte(_ back: Int) -> UInt8 {
+      back > field ? 0 : code.load(fromByteOffset: field - back, as: UInt8.self)
+    }
     let operand = byte(1)
     let before = byte(3)
     guard operand & 0xC7 == 0x05, before != 0x38, before != 0x3A, byte(4) != 0xC5, byte(4) != 0xD5,
@@ -31,6 +34,22 @@ extension X86_64 {
     }
     if length == 8, before == 0x66 || byte(4) == 0x66 || byte(5) == 0x66 { return nil }
     return length
+  }
+
+  /// The likelier answer where that leaves a doubt; 4 for a field that is no displacement behind a ModRM byte. For comparisons, of
+  /// which both sides get the same.
+  package static func likelyLengthFromDisplacement(_ code: UnsafeRawPointer, _ offset: UInt64)
+    -> UInt64
+  {
+    if let length = lengthFromDisplacement(code, offset) { return length }
+    guard offset >= 2 else { return 4 }
+    let field = code + Int(offset)
+    let operand = field.load(fromByteOffset: -1, as: UInt8.self)
+    guard operand & 0xC7 == 0x05 else { return 4 }
+    let opcode = field.load(fromByteOffset: -2, as: UInt8.self)
+    let length = X86_64.length(afterOneByteOpcode: opcode, operand & 0x38) ?? 4
+    let isShort = offset >= 3 && field.load(fromByteOffset: -3, as: UInt8.self) == 0x66
+    return length == 8 && isShort ? 6 : length
   }
 
   /// With a ModRM byte of r/m 101, opcodes of the one-byte map that have one; nil for others.
