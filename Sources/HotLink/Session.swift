@@ -103,8 +103,9 @@ public final class Session: Sendable {
   deinit { core.close() }
 
   /// What happens in the session is told here: from the host's thread inside `update()`, except for
-  /// refusals, which come from the linker's thread as soon as they are known. With
-  /// ``Options/finishesInBackground`` all but the first link is told from the linker's thread.
+  /// refusals, which come as soon as they are known from the thread that reads and links: the session's own, the change
+  /// source's, or the host's in ``waitUntilLinked(seconds:)``. With
+  /// ``Options/finishesInBackground`` all but the first link is told from one of them.
   public func onEvent(_ handler: @escaping @Sendable (SessionEvent) -> Void) {
     core.state.withLock { $0.handler = handler }
   }
@@ -218,7 +219,8 @@ public final class Session: Sendable {
   /// Nothing that is added afterwards is linked; what runs goes on.
   public func endLinking() { core.endLinking() }
 
-  /// Waits until everything added so far is linked or refused. For tests and hosts without a loop.
+  /// Returns when everything added so far is linked or refused. What nobody has begun with is linked on this thread, so that
+  /// a host that waits for its own `add` wakes nobody. For tests, and for hosts without a loop.
   ///
   /// - Returns: whether a generation is ready for `update()`.
   public func waitUntilLinked(seconds: Double = 30) -> Bool { core.waitUntilIdle(seconds) }

@@ -37,7 +37,7 @@ extension SessionCore {
   }
 
   var refusedUnits: [String] {
-    state.withLock { state in state.held ? state.order.filter { state.pending[$0] != nil } : [] }
+    state.withLock { state in state.held ? state.pending.names : [] }
   }
 
   func retry(reset: String?) -> [String] {

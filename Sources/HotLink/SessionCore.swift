@@ -13,15 +13,19 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   var linked: Program
   var markReady: @Sendable () -> Void = {}
   let work = Signal()
-  private let idle = Signal()
-  private var thread: BackgroundThread?
+  let idle = Signal()
+  /// A thread reads or links (`takeTurn`).
+  let isTurnTaken = Atomic(false)
+  var thread: BackgroundThread?
   private var source: ChangeSource?
   let files: FileTable
   let libraries: [String]
   let history: SymbolHistory?
   let finishesInBackground: Bool
-  /// Belongs to the linker's thread.
+  // Belong to the linker's thread:
   var pace = SettlingPace()
+  var nextLook: UInt64 = 0
+  var sawDebugger = false
   /// What has taken effect and is still to be settled and told. Belongs to who holds `linking`.
   var published: Published? {
     didSet { awaitsSettling.store(published != nil, ordering: .releasing) }
@@ -45,10 +49,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   // MARK: what is new
 
   func enqueue(_ file: UnitFile) {
-    state.withLock { state in
-      note(files.update(file), into: &state)
-    }
-    linked.archives.offer(file)
+    note(file)
     wake()
   }
 
@@ -59,30 +60,24 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     wake()
   }
 
+  func note(_ file: UnitFile) {
+    state.withLock { state in
+      note(files.update(file), into: &state)
+      state.offered.append(file)
+    }
+  }
+
   func note(_ changes: [UnitChange], into state: inout State) {
     for change in changes {
-      if state.pending[change.name] == nil { state.order.append(change.name) }
-      state.pending[change.name] = change.content.map { .content($0) } ?? .removal
+      state.pending.note(change)
       state.held = false
-      state.refusedUnits.remove(change.name)
+      if !state.refusedUnits.isEmpty { state.refusedUnits.remove(change.name) }
     }
   }
 
   func follow(_ source: ChangeSource) throws {
     self.source = source
-    try source.start { [weak self] batch in
-      guard let self else { return }
-      self.linked.retirement.noteOwnThread(hl_gettid())
-      self.state.withLock { state in
-        if !state.isStarted && state.firstBatch == nil {
-          state.firstBatch = batch
-        } else {
-          state.batches.append(batch)
-        }
-      }
-      self.work.notify()
-      self.idle.notify()
-    }
+    try source.start { [weak self] batch in self?.deliver(batch) }
   }
 
   // MARK: start
@@ -154,128 +149,19 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     return nil
   }
 
-  private func takePending() -> [UnitChange] {
-    state.withLock { state in
-      let changes = state.order.map { name -> UnitChange in
-        if case .content(let content)? = state.pending[name] {
-          return UnitChange(name: name, content: content)
-        }
-        return UnitChange(name: name, content: nil)
-      }
-      state.pending = [:]
-      state.order = []
-      return changes
-    }
+  /// What waits to be linked; by who holds `linking`.
+  func takePending() -> [UnitChange] {
+    takeOffered()
+    return state.withLock { $0.pending.take() }
   }
 
-  // MARK: the linker's thread
-
-  /// One round: read what changed, link everything that waits. False when the session is closed.
-  private func linkOnce() -> Bool {
-    settlePublished()
-    let batches = state.withLock { state -> [ChangeBatch]? in
-      if state.isClosed { return nil }
-      defer { state.batches = [] }
-      state.isBusy = !state.batches.isEmpty || !state.pending.isEmpty
-      return state.batches
+  /// Has the program know of the files that were read; by who holds `linking`.
+  func takeOffered() {
+    let offered = state.withLock { state in
+      defer { state.offered = [] }
+      return state.offered
     }
-    guard let batches else { return false }
-    let reading = Stopwatch()
-    var refusals: [Refusal] = []
-    for batch in batches {
-      state.withLock {
-        if $0.noticedAt == 0 { $0.noticedAt = batch.noticedAt }
-      }
-      refusals += read(batch)
-    }
-    let handler = state.withLock { $0.handler }
-    for refusal in refusals { handler?(.refused(refusal)) }
-    let readTime = reading.microseconds
-    // What was refused waits for a change: a file that was saved as it was is none.
-    let shouldLink = state.withLock { !$0.held && !$0.pending.isEmpty }
-    if shouldLink { link(readTime) } else { state.withLock { $0.noticedAt = 0 } }
-    let isIdle = state.withLock { state -> Bool in
-      state.isBusy = !state.batches.isEmpty || (!state.pending.isEmpty && !state.held)
-      return !state.isBusy
-    }
-    if isIdle {
-      idle.notify()
-      rest()
-    }
-    return true
-  }
-
-  private func link(_ readTime: Double) {
-    linking.lock()
-    defer { linking.unlock() }
-    settle()
-    // What was ready but not taken is linked again together with what is new.
-    let waiting = state.withLock { state in
-      defer { state.prepared = nil }
-      return state.prepared
-    }
-    if let waiting { requeue(waiting) }
-    let changes = takePending()
-    do {
-      let refused = state.withLock { $0.refusedUnits }
-      let (prepared, heldBack) = try prepare(changes, refused)
-      prepared.report.readMicroseconds = readTime
-      keep(heldBack)
-      prepared.report.noticedAt = state.withLock { state in
-        defer { state.noticedAt = 0 }
-        return state.noticedAt
-      }
-      state.withLock { $0.prepared = prepared }
-      markReady()
-    } catch {
-      // Kept: the next change may be what was missing.
-      keep(changes)
-      let handler = state.withLock { $0.handler }
-      handler?(.refused(error))
-    }
-  }
-
-  /// Prepares all changes; where the layout guard refuses, those without the ones refused before, which
-  /// are held back: their units run on in their old version, and other edits take effect.
-  private func prepare(
-    _ changes: [UnitChange], _ refused: Set<String>
-  ) throws(Refusal) -> (PreparedReload, heldBack: [UnitChange]) {
-    do {
-      let prepared = try linked.prepare(changes)
-      prepared.changes = changes
-      return (prepared, [])
-    } catch {
-      let fresh = changes.filter { !refused.contains($0.name) }
-      guard case .layout = error.reason, !fresh.isEmpty, fresh.count < changes.count,
-        let prepared = try? linked.prepare(fresh)
-      else { throw error }
-      let heldBack = changes.filter { refused.contains($0.name) }
-      prepared.changes = fresh
-      prepared.report.heldBack = heldBack.map(\.name)
-      return (prepared, heldBack)
-    }
-  }
-
-  /// Refused changes wait for the next one.
-  private func keep(_ changes: [UnitChange]) {
-    guard !changes.isEmpty else { return }
-    state.withLock { state in
-      for change in changes where state.pending[change.name] == nil {
-        state.order.append(change.name)
-        state.pending[change.name] = change.content.map { .content($0) } ?? .removal
-        state.refusedUnits.insert(change.name)
-      }
-      state.held = true
-    }
-  }
-
-  func requeue(_ prepared: PreparedReload) {
-    state.withLock { state in
-      for change in prepared.changes where state.pending[change.name] == nil {
-        state.order.append(change.name)
-        state.pending[change.name] = change.content.map { .content($0) } ?? .removal
-      }
-    }
+    if !offered.isEmpty { linked.archives.offer(offered) }
   }
 
   // MARK: the host's thread
@@ -316,39 +202,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     }
   }
 
-  // MARK: waiting and ending
-
-  func wake() {
-    let isStarted = state.withLock { state in
-      state.isBusy = state.isStarted || state.isBusy
-      return state.isStarted
-    }
-    if isStarted { startThread() }
-    work.notify()
-  }
-
-  /// A program that nothing changes has no thread but its own: it ends with its last one.
-  private func startThread() {
-    let isFirst = state.withLock { state in
-      defer { state.hasThread = true }
-      return !state.hasThread
-    }
-    guard isFirst else { return }
-    thread = BackgroundThread { [weak self] in
-      self?.linked.retirement.noteOwnThread(hl_gettid())
-      while let self, self.linkOnce() {}
-    }
-  }
-
-  func waitUntilIdle(_ seconds: Double) -> Bool {
-    let deadline = Stopwatch.now() + UInt64(seconds * 1e9)
-    while state.withLock({ $0.isStarted && ($0.isBusy || !$0.batches.isEmpty) }),
-      Stopwatch.now() < deadline
-    {
-      idle.wait(milliseconds: 5)
-    }
-    return state.withLock { $0.prepared != nil }
-  }
+  // MARK: the end
 
   func close() {
     endLinking()

@@ -14,8 +14,7 @@ extension SessionCore {
       switch result {
       case .success(nil): same.append(path.string)
       case .success(let file?):
-        linked.archives.offer(file)
-        state.withLock { note(files.update(file), into: &$0) }
+        note(file)
       case .failure(let error):
         if case .system(let system) = error.reason, system.code == ENOENT { continue }
         refusals.append(Refusal(unit: path.string, reason: .link(error)))
@@ -55,7 +54,7 @@ extension SessionCore {
   private func tell(unchanged names: [String]) {
     guard !names.isEmpty else { return }
     let (handler, isRefused) = state.withLock { state in
-      (state.handler, state.held && names.contains { state.pending[$0] != nil })
+      (state.handler, state.held && names.contains(where: state.pending.contains))
     }
     handler?(.unchanged(UnchangedFiles(files: names, isRefused: isRefused)))
   }

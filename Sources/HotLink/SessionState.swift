@@ -6,9 +6,10 @@ extension SessionCore {
     var handler: (@Sendable (SessionEvent) -> Void)?
     var undefinedCall: (@Sendable (String) -> Address?)?
     var generation: Generation
-    /// Read and not yet linked, by unit name.
-    var pending: [String: Pending] = [:]
-    var order: [String] = []
+    /// Read and not yet linked.
+    var pending = PendingUnits()
+    /// Files that were read, archives among them, and that the program does not know of yet.
+    var offered: [UnitFile] = []
     var batches: [ChangeBatch] = []
     var prepared: PreparedReload?
     /// The host has taken it, and it has not taken effect yet.
@@ -26,11 +27,6 @@ extension SessionCore {
     var refusedUnits: Set<String> = []
     /// The host is to look again whether replaced code is still in use.
     var shouldCollect = false
-  }
-
-  enum Pending {
-    case content(UnitContent)
-    case removal
   }
 
   enum Outcome { case published, nothing, busy }

@@ -41,16 +41,17 @@ struct BackgroundFinishTests {
     let session = try Session(["unit.o": Self.unit(1)]) { $0.finishesInBackground = true }
     let log = EventLog(session)
     try session.start()
-    for round in 3..<41 {
+    var held = UInt64.max
+    // Other tests' threads may not answer in time; what they held goes with a later round.
+    for round in 3..<300 where round < 41 || held >= 64 << 10 {
       try session.add(c: Self.unit(round % 2 + 1), name: "unit.o")
       try #require(session.takeNew())
       session.tellPublished()
+      let pins = log.reloads.last?.pins.filter { $0.reason != .constants } ?? []
+      #expect(pins.allSatisfy { $0.reason == .unknownThreads })
+      held = pins.reduce(0) { $0 + $1.bytes }
     }
-    // Other tests' threads may not answer in time; what they held goes with a later round.
-    let pinned = log.reloads.map { $0.pins.filter { $0.reason != .constants } }
-    #expect(
-      pinned.count == 38 && pinned.allSatisfy { $0.allSatisfy { $0.reason == .unknownThreads } })
-    #expect((pinned.last?.reduce(0) { $0 + $1.bytes } ?? .max) < 64 << 10)
+    #expect(log.reloads.count >= 38 && held < 64 << 10)
   }
 
   @Test("hooks are told before that how much changes")

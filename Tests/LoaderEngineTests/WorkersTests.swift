@@ -26,20 +26,6 @@ struct WorkersTests {
     }
   }
 
-  @Test("Two things beside each other: one's own on one's own thread")
-  func beside() {
-    let own = pthread_self()
-    for _ in 0..<200 {
-      let order = Mutex<[Int]>([])
-      let other = { order.withLock { $0.append(1) } }
-      Workers.beside(other) {
-        #expect(pthread_equal(pthread_self(), own) != 0)
-        order.withLock { $0.append(2) }
-      }
-      #expect(order.withLock { $0.sorted() } == [1, 2])
-    }
-  }
-
   @Test("Signals of the process go to its own threads")
   func signals() {
     let own = pthread_self()

@@ -338,6 +338,8 @@ hl_debug_entry *hl_debug_register(const void *image, size_t size);
 void hl_debug_unregister(hl_debug_entry *entry);
 // The process that traces this one (Linux: TracerPid in /proc/self/status); 0: nobody.
 int hl_tracer(void);
+// Whether a debugger has a breakpoint where it is told of images.
+int hl_debugger_listens(void);
 
 // ---- compressed sections ----
 // Unpack exactly `size` bytes (zlib, zstd). Returns 0; EINVAL for damaged data; ENOENT when the library

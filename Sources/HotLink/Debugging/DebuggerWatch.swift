@@ -4,13 +4,21 @@ internal import LoaderEngine
 internal import Synchronization
 
 extension SessionCore {
-  /// Five times a second, on the linker's thread.
+  /// Nanoseconds between two looks, at least: each asks the kernel.
+  private static let betweenLooks: UInt64 = 100_000_000
+
+  /// Five times a second when nothing else happens, on the linker's thread.
   func lookForDebugger() {
-    guard linked.debugger.mode != .off, linked.debugger.mode == .on || Debugger.isAttached,
-      linking.tryLock()
-    else { return }
+    let mode = linked.debugger.mode
+    let now = Stopwatch.now()
+    guard mode != .off, now >= nextLook else { return }
+    nextLook = now + SessionCore.betweenLooks
+    let isThere = mode == .on || Debugger.isAttached
+    // One that has gone is noticed once.
+    guard isThere || sawDebugger, linking.tryLock() else { return }
     // With the lock held, an update of the host would have to wait for the next frame.
     defer { linking.unlock() }
+    sawDebugger = isThere
     linked.debugger.look()
     // A word on a stack that only looks like an address is overwritten soon.
     guard linked.debugger.isActive, linked.retirement.mayGoSoon else { return }

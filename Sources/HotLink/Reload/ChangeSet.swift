@@ -51,11 +51,11 @@ struct ChangeSet {
 
   /// Brings the units into the order of the files that they came in.
   mutating func sort(by position: (Unit) -> Int) {
-    let sorted = linked.enumerated().sorted {
-      let (left, right) = (position($0.element.unit), position($1.element.unit))
-      return left == right ? $0.offset < $1.offset : left < right
-    }
-    linked = sorted.map(\.element)
+    let positions = linked.map { position($0.unit) }
+    // As they came, mostly.
+    guard zip(positions, positions.dropFirst()).contains(where: >) else { return }
+    let order = linked.indices.sorted { (positions[$0], $0) < (positions[$1], $1) }
+    linked = order.map { linked[$0] }
   }
 
   /// Links units that waited: because they changed, or because their data is needed.

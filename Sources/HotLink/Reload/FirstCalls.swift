@@ -32,6 +32,7 @@ extension SessionCore {
     else { return }
     linking.lock()
     defer { linking.unlock() }
+    takeOffered()
     do {
       if try linked.linkWaiting(for: id) { relinkWhatIsReady() }
     } catch {
@@ -43,6 +44,7 @@ extension SessionCore {
   /// Links the unit of a function that is called for the first time. A unit that cannot be linked is
   /// told to the host; the call then ends as that of an undefined function.
   func linkWaiting(for symbol: SymbolID) -> Bool {
+    takeOffered()
     do {
       guard try linked.linkWaiting(for: symbol) else { return false }
     } catch {

@@ -16,7 +16,7 @@ struct FunctionContents {
     let symbols = SymbolsBySection(object)
     let roles = SectionRole.all(of: object)
     let ordinals = LocalOrdinals(object)
-    let meanings = ReferenceMeanings(object, symbols)
+    var meanings = ReferenceMeanings(object, symbols, roles)
     var relocationLists: [Int: [Int]] = [:]
     for list in object.relocationSections {
       relocationLists[Int(object.sections[list].info), default: []].append(list)
@@ -27,9 +27,11 @@ struct FunctionContents {
       var notes: [(offset: UInt64, note: UInt64)] = []
       for list in relocationLists[section] ?? [] {
         let relocations = object.relocations(inSection: list)
+        notes.reserveCapacity(notes.count + relocations.count)
         for index in 0..<relocations.count {
           let relocation = relocations[index]
-          let width = Int(X86_64.row(relocation.type)?.field.width ?? 0)
+          let type = Int(relocation.type)
+          let width = type < FunctionContents.widths.count ? Int(FunctionContents.widths[type]) : 0
           let at = Int(clamping: relocation.r_offset)
           guard at <= copy.count - width, relocation.symbol < object.symbols.count else { continue }
           for byte in at..<(at + width) { copy[byte] = 0 }
@@ -39,6 +41,7 @@ struct FunctionContents {
       }
       notes.sort { $0.offset < $1.offset }
       let functions = symbols[section].filter { object.symbols[$0].isFunction }
+      fingerprints.reserveCapacity(fingerprints.count + functions.count)
       BareTargets.mask(&copy, object, functions)
       let masked = Bytes(FileContents(copy))
       for function in functions {
@@ -58,6 +61,11 @@ struct FunctionContents {
         fingerprints[ordinal == 0 ? name : "\(name)#\(ordinal)"] = hash
       }
     }
+  }
+
+  /// Bytes of the field of each relocation type.
+  private static let widths = (0..<X86_64.typeCount).map {
+    UInt8(X86_64.row(UInt32($0))?.field.width ?? 0)
   }
 
   static let start: UInt64 = 0xCBF2_9CE4_8422_2325
@@ -111,27 +119,22 @@ private struct ReferenceMeanings {
   private let object: ObjectFile
   private let roles: [SectionRole]
   private let symbols: SymbolsBySection
-  /// Made once a section, and once a symbol.
-  private final class Known {
-    var maps: [Int: DataMap] = [:]
-    // 0: not asked for yet.
-    var names: [UInt64]
-    init(symbols: Int) { names = [UInt64](repeating: 0, count: symbols) }
-  }
-  private let known: Known
+  // Made once a section, and once a symbol (0: not asked for yet).
+  private var maps: [Int: DataMap] = [:]
+  private var names: [UInt64]
   /// gcc numbers the variables of functions: another number is no other variable.
   private let areNumbered: Bool
 
-  init(_ object: ObjectFile, _ symbols: SymbolsBySection) {
+  init(_ object: ObjectFile, _ symbols: SymbolsBySection, _ roles: [SectionRole]) {
     self.object = object
     self.symbols = symbols
-    known = Known(symbols: object.symbols.count)
-    roles = SectionRole.all(of: object)
+    self.roles = roles
+    names = [UInt64](repeating: 0, count: object.symbols.count)
     areNumbered = LocalStatics.areNumbered(in: object)
   }
 
   /// - Parameter bias: how far the addend lies before the offset it means.
-  func note(_ relocation: Relocation, bias: Int64) -> UInt64 {
+  mutating func note(_ relocation: Relocation, bias: Int64) -> UInt64 {
     var hash = FunctionContents.start
     FunctionContents.mix(&hash, UInt64(relocation.type))
     let symbol = object.symbols[relocation.symbol]
@@ -155,30 +158,31 @@ private struct ReferenceMeanings {
     }
   }
 
-  private func owner(_ section: Int, _ offset: UInt64) -> Int? {
-    let map =
-      known.maps[section] ?? DataMap(object, section: section, symbols: symbols[section])
-    known.maps[section] = map
+  private mutating func owner(_ section: Int, _ offset: UInt64) -> Int? {
+    if maps[section] == nil {
+      maps[section] = DataMap(object, section: section, symbols: symbols[section])
+    }
+    guard let map = maps[section] else { return nil }
     return map.index(of: offset).flatMap { map.atoms[$0].symbol }
   }
 
-  private func named(_ relocation: Relocation, _ start: UInt64) -> UInt64 {
+  private mutating func named(_ relocation: Relocation, _ start: UInt64) -> UInt64 {
     var hash = start
     mixName(&hash, relocation.symbol)
     FunctionContents.mix(&hash, UInt64(bitPattern: relocation.r_addend))
     return hash
   }
 
-  private func named(_ symbol: Int, _ offset: UInt64, _ start: UInt64) -> UInt64 {
+  private mutating func named(_ symbol: Int, _ offset: UInt64, _ start: UInt64) -> UInt64 {
     var hash = start
     mixName(&hash, symbol)
     FunctionContents.mix(&hash, offset - object.symbols[symbol].st_value)
     return hash
   }
 
-  private func mixName(_ hash: inout UInt64, _ symbol: Int) {
-    if known.names[symbol] == 0 { known.names[symbol] = nameHash(symbol) | 1 }
-    FunctionContents.mix(&hash, known.names[symbol])
+  private mutating func mixName(_ hash: inout UInt64, _ symbol: Int) {
+    if names[symbol] == 0 { names[symbol] = nameHash(symbol) | 1 }
+    FunctionContents.mix(&hash, names[symbol])
   }
 
   private func nameHash(_ symbol: Int) -> UInt64 {
@@ -222,8 +226,9 @@ private enum BareTargets {
   /// Replaces the displacement of each direct call or jump out of its function by the name it goes to.
   static func mask(_ code: inout [UInt8], _ object: ObjectFile, _ functions: [Int]) {
     guard functions.count > 1 else { return }
-    var byStart: [Int: Int] = [:]
-    for function in functions { byStart[Int(object.symbols[function].st_value)] = function }
+    // Symbols by where they begin, made when something leaves its function.
+    lazy var byStart = [Int: Int](
+      functions.map { (Int(object.symbols[$0].st_value), $0) }, uniquingKeysWith: { $1 })
     for function in functions {
       let extent = object.extent(ofSymbol: function)
       let (start, end) = (Int(extent.lowerBound), Int(extent.upperBound))

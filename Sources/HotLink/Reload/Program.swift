@@ -209,11 +209,13 @@ final class Program: @unchecked Sendable {
   }
 
   func makeUnit(_ name: String) -> Unit {
-    if let known = unitByName[name] { return known }
-    let unit = Unit(id: UInt32(units.count), name: name)
-    units.append(unit)
-    unitByName[name] = unit
-    return unit
+    let fresh = Unit(id: UInt32(units.count), name: name)
+    if let known = unitByName.updateValue(fresh, forKey: name) {
+      unitByName[name] = known
+      return known
+    }
+    units.append(fresh)
+    return fresh
   }
 
   // MARK: publish

@@ -23,7 +23,8 @@ extension Program {
     guard !hasFinished else { return }
     hasFinished = true
     var entries: [LinkedObject.TableEntry] = []
-    for unit in units.sorted(by: { position(of: $0) > position(of: $1) }) {
+    let placed = units.map { (position: position(of: $0), unit: $0) }
+    for (_, unit) in placed.sorted(by: { $0.position > $1.position }) {
       guard let version = unit.version else { continue }
       entries += version.linked.finalisers(space.arena).reversed()
     }

@@ -73,8 +73,19 @@ struct ReloadHooks {
     }
     if let slash = name.lastIndex(of: "/") { name = name[name.index(after: slash)...] }
     if let dot = name.dropFirst().firstIndex(of: ".") { name = name[..<dot] }
-    return String(
-      name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
+    guard name.utf8.allSatisfy({ $0 < 0x80 }) else {
+      return String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
+    }
+    return String(decoding: name.utf8.lazy.map(ReloadHooks.identifying), as: UTF8.self)
+  }
+
+  private static func identifying(_ byte: UInt8) -> UInt8 {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "a")...UInt8(ascii: "z"):
+      byte
+    default: UInt8(ascii: "_")
+    }
   }
 
   private static func global(

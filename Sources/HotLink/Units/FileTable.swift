@@ -23,6 +23,7 @@ final class FileTable: Sendable {
   ///   them: they are linked when something needs them.
   func update(_ file: UnitFile) -> [UnitChange] {
     entries.withLock { entries in
+      if let change = FileTable.noteNew(file, in: &entries) { return [change] }
       let old = entries[file.name]
       var units: [String: Bytes] = [:]
       var changes: [UnitChange] = []
@@ -54,6 +55,17 @@ final class FileTable: Sendable {
         content: file.content, isUnit: content != nil, units: units, isWhole: isWhole)
       return changes
     }
+  }
+
+  /// The short way for an object that nobody knew.
+  private static func noteNew(_ file: UnitFile, in entries: inout [String: Entry]) -> UnitChange? {
+    guard let object = file.object else { return nil }
+    let entry = Entry(content: file.content, isUnit: true, isWhole: file.isWhole)
+    guard let known = entries.updateValue(entry, forKey: file.name) else {
+      return UnitChange(name: file.name, content: .object(object))
+    }
+    entries[file.name] = known
+    return nil
   }
 
   func remove(_ path: FilePath) -> [UnitChange] {

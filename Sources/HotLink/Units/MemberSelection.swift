@@ -15,17 +15,24 @@ struct ArchiveMembers {
   private var archives = 0
   private var isInArchives = false
 
-  /// Notes a file, and the members when it is an archive.
+  /// Notes files, and the members of those that are archives.
+  mutating func offer(_ files: [UnitFile]) {
+    positions.reserveCapacity(positions.count + files.count)
+    for file in files { offer(file) }
+  }
+
   mutating func offer(_ file: UnitFile) {
-    let path = file.name
     // Archives side by side are one group: their members stand in the order in which they are needed.
-    if positions[path] == nil {
-      if !(file.isArchive && isInArchives) { files += 1 }
+    let isInGroup = file.isArchive && isInArchives
+    var position = isInGroup ? files : files + 1
+    if let known = positions.updateValue(position, forKey: file.name) {
+      positions[file.name] = known
+      position = known
+    } else {
+      files = position
       isInArchives = file.isArchive
       archives += 1
     }
-    let position = positions[path] ?? files
-    positions[path] = position
     for member in file.members {
       positions[member.name] = position
       if objects.updateValue(member.object, forKey: member.name) == nil {

@@ -21,4 +21,8 @@ package final class DebuggerEntry: @unchecked Sendable {
 package enum Debugger {
   /// Whether a debugger is attached. One small file is read (Linux: TracerPid in /proc/self/status).
   package static var isAttached: Bool { hl_tracer() != 0 }
+
+  /// Whether one has a breakpoint where it is told of new code. One byte is read: to ask the kernel takes as long as a tenth
+  /// of a link.
+  static var isListening: Bool { hl_debugger_listens() != 0 }
 }

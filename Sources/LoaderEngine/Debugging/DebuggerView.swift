@@ -88,7 +88,8 @@ package final class DebuggerView: @unchecked Sendable {
   /// Notes the objects of a link; makes their images when somebody looks. On the linker's thread.
   package func prepare(_ objects: [LinkedObject], _ table: SymbolTable) -> Draft {
     guard mode != .off else { return .empty }
-    if mode == .lazy { isActive = Debugger.isAttached }
+    // One that listens in another way is found by `look`.
+    if mode == .lazy, !isActive, Debugger.isListening { isActive = true }
     let draft = Draft()
     var members: [(id: UInt64, unit: DebugUnit)] = []
     for object in objects {

@@ -53,6 +53,10 @@ package final class ObjectFile: Sendable {
   /// Of sections that are not SHT_RELA, their relocations.
   private let decoded: [Int: RecordTable<Elf64_Rela>]
   private let extendedIndices: RecordTable<UInt32>
+  /// Whether symbols of their own name something in each section.
+  package let isNamed: [Bool]
+  /// Undefined symbols whose names begin with an underscore: compilers' and systems'.
+  private let reserved: [Int32]
 
   package init(_ bytes: Bytes, name: String, addends: ImplicitAddends) throws(LinkError) {
     func malformed(_ structure: String, _ offset: UInt64, _ detail: String) -> LinkError {
@@ -164,6 +168,8 @@ package final class ObjectFile: Sendable {
       else { throw malformed("extended section indices", section.offset, "too short") }
       extended = table
     }
+    var reserved: [Int32] = []
+    var isNamed = [Bool](repeating: false, count: sections.count)
     for index in 0..<symbols.count {
       let symbol = symbols[index]
       let at = sections[symbolTable].offset + UInt64(index) * 24
@@ -192,7 +198,17 @@ package final class ObjectFile: Sendable {
       guard section < sections.count else {
         throw malformed("symbol \(index)", at, "section \(section) does not exist")
       }
-      guard section != 0 else { continue }
+      guard section != 0 else {
+        if index >= firstGlobal, !symbol.isWeakBinding,
+          symbolNames.begins(at: symbol.st_name, with: "_")
+        {
+          reserved.append(Int32(truncatingIfNeeded: index))
+        }
+        continue
+      }
+      if symbol.type != UInt8(STT_SECTION), symbol.type != UInt8(STT_FILE) {
+        isNamed[section] = true
+      }
       let size = sections[section].size
       // Its size may run past the end: Swift's metadata symbols do. `extent` cuts it off.
       guard symbol.st_value <= size else {
@@ -268,6 +284,8 @@ package final class ObjectFile: Sendable {
     }
     self.decoded = decoded
     extendedIndices = extended
+    self.reserved = reserved
+    self.isNamed = isNamed
   }
 
   package func name(ofSection index: Int) -> NameView {
@@ -281,12 +299,9 @@ package final class ObjectFile: Sendable {
   /// Calls `body` with the symbols that the object cannot do without and does not define, whose names begin with an
   /// underscore: those of compilers and systems.
   package func forEachReserved(_ body: (Int, NameView) -> Void) {
-    for index in firstGlobal..<symbols.count {
-      guard place(ofSymbol: index) == .undefined, !symbols[index].isWeakBinding else { continue }
-      // Most are told by their first byte.
-      guard symbolNames.begins(at: symbols[index].st_name, with: "_") else { continue }
-      let name = name(ofSymbol: index)
-      if name.count > 1 { body(index, name) }
+    for index in reserved {
+      let name = name(ofSymbol: Int(index))
+      if name.count > 1 { body(Int(index), name) }
     }
   }
 

@@ -5,13 +5,24 @@
 /// Records of a proven table, by place.
 struct UnwindOrder {
   private struct Record {
-    var offset: Int
-    var size: Int
+    private let place: UInt32
+    private let length: UInt32
+    private let commonNumber: UInt32
+    var offset: Int { Int(place) }
+    var size: Int { Int(length) }
     /// The number of the record of the CIE that it names; its own for a CIE.
-    var common: Int
+    var common: Int { Int(commonNumber) }
     /// Where its code begins; 0 for code that was not linked.
-    var begin: UInt64
-    var isCommon: Bool
+    let begin: UInt64
+    let isCommon: Bool
+
+    init(offset: Int, size: Int, common: Int, begin: UInt64, isCommon: Bool) {
+      place = UInt32(truncatingIfNeeded: offset)
+      length = UInt32(truncatingIfNeeded: size)
+      commonNumber = UInt32(truncatingIfNeeded: common)
+      self.begin = begin
+      self.isCommon = isCommon
+    }
   }
 
   private let bytes: UnsafeRawBufferPointer
@@ -30,6 +41,7 @@ struct UnwindOrder {
     _ bytes: UnsafeRawBufferPointer, at start: Address, text: AddressRange, end: Int,
     isPlain: Bool
   ) {
+    guard bytes.count <= UInt32.max else { return nil }
     var table = UnwindTable(bytes, at: start, text: text)
     if isPlain {
       fields = nil
@@ -39,6 +51,7 @@ struct UnwindOrder {
     }
     self.bytes = bytes
     self.end = end
+    records.reserveCapacity(end / UnwindOrder.usualSize)
     var at = 0
     var commons: [Int: Int] = [:]
     // Of the CIE that the last one named.
@@ -68,6 +81,9 @@ struct UnwindOrder {
     }
   }
 
+  /// Bytes of a record: of most, no less.
+  private static let usualSize = 32
+
   private func word(_ at: Int) -> UInt32 {
     guard at >= 0, at + 4 <= bytes.count else { return 0 }
     return bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)
@@ -76,7 +92,6 @@ struct UnwindOrder {
   /// The same table in order, as long as the old one; behind its last record it is zero. nil when a field
   /// does not fit any more.
   func sorted() -> [UInt8]? {
-    var copy = [UInt8](repeating: 0, count: bytes.count)
     // By record, where it goes; −1: nowhere.
     var moved = [Int](repeating: -1, count: records.count)
     let commons = records.indices.filter { records[$0].isCommon }
@@ -86,8 +101,11 @@ struct UnwindOrder {
       to += records[index].size
     }
     var fits = true
-    copy.withUnsafeMutableBytes { copy in
+    let copy = [UInt8](unsafeUninitializedCapacity: bytes.count) { buffer, initialized in
+      let copy = UnsafeMutableRawBufferPointer(buffer)
       guard let into = copy.baseAddress, let from = bytes.baseAddress else { return }
+      (into + to).initializeMemory(as: UInt8.self, repeating: 0, count: copy.count - to)
+      initialized = bytes.count
       // A record lies inside the table that was proven, and what was copied is no longer than that.
       for (index, record) in records.enumerated() where moved[index] >= 0 {
         let place = moved[index]

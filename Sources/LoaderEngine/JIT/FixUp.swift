@@ -9,16 +9,14 @@ internal import Glibc
 
 extension LinkedSet {
   func fixUp() throws(LinkError) {
-    let rest = fixUpPlainly()
     let proof = UnwindProof(self)
-    // What is left changes no unwind table, nearly always: those are proven meanwhile.
+    let unwind = fixUpPlainly(.unwindTables)
+    // Nothing is left of them, nearly always: they are proven while the rest is fixed up.
     let isBeside =
-      objects.count > LinkedSet.groupingLimit && !rest.contains(where: \.touchesUnwind)
-    var failure: LinkError?
-    Workers.beside(isBeside ? { proof.run() } : nil) {
-      do throws(LinkError) { try fixUp(rest) } catch { failure = error }
-    }
-    if let failure { throw failure }
+      objects.count > LinkedSet.groupingLimit && unwind.allSatisfy(\.leftovers.isEmpty)
+    let others = fixUpPlainly(.others, beside: isBeside ? proof : nil)
+    try fixUp(unwind)
+    try fixUp(others)
     try refuseConflicts()
     if !missing.isEmpty {
       let symbols = missingSymbols()

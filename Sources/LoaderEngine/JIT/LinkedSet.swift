@@ -194,6 +194,8 @@ struct Target: BitwiseCopyable {
     static let discarded = Flags(rawValue: 256)
     /// A thread-local variable without one offset for all threads.
     static let dynamicThreadLocal = Flags(rawValue: 512)
+    /// Its address is loaded from the GOT by its object.
+    static let loaded = Flags(rawValue: 1024)
     /// In a group that another object supplies.
     static let elsewhere = Flags(rawValue: 4096)
     /// In a thread-local module of linked objects.

@@ -1,7 +1,8 @@
 // The first half of fixing up: what touches nothing but the object itself. Its bytes are copied, and relocations that
 // are like most (a symbol that is there, a formula that needs no table) are applied; the others are noted for `FixUp`,
 // which may make slots, GOT entries and errors. So objects are done side by side (`Workers`), and what they leave, in
-// the order of the objects. docs/decisions/0039.
+// the order of the objects. Unwind tables go first: they are proven and sorted while the rest is done.
+// docs/decisions/0039.
 internal import CLoaderSupport
 internal import Glibc
 
@@ -16,45 +17,53 @@ struct Leftover {
 /// What is left of an object.
 struct PlainRest {
   var leftovers: [Leftover]
-  var touchesUnwind: Bool
   /// Whether its code must be searched for bare references.
   var isBare: Bool
+}
+
+/// Sections that are fixed up together.
+enum FixUpPart {
+  /// They come first, because they are proven and sorted as a whole.
+  case unwindTables
+  case others
+
+  func contains(_ role: SectionRole) -> Bool {
+    role != .ignored && (role == .unwind) == (self == .unwindTables)
+  }
 }
 
 extension LinkedSet {
   /// Objects that are done by one thread before another may take the next.
   private static let objectsAtATime = 16
 
+  /// - Parameter proof: done meanwhile, by the thread that takes the first share.
   /// - Returns: what is left, by object.
-  func fixUpPlainly() -> [PlainRest] {
+  func fixUpPlainly(_ what: FixUpPart, beside proof: UnwindProof? = nil) -> [PlainRest] {
     let count = objects.count
-    let looksForBare = !options.bindsDirectly
+    let looksForBare = !options.bindsDirectly && what == .others
+    let ahead = proof == nil ? 0 : LinkedSet.objectsAtATime
     return [PlainRest](unsafeUninitializedCapacity: count) {
       buffer, initialized in
       guard let results = buffer.baseAddress else { return }
       // Sound: each object is done by one thread, and the array is there until all are done.
       nonisolated(unsafe) let places = results
-      Workers.share(count, by: LinkedSet.objectsAtATime) { part in
-        for index in part {
+      Workers.share(ahead + count, by: LinkedSet.objectsAtATime) { part in
+        if part.lowerBound < ahead { return proof?.run() ?? () }
+        for index in part.lowerBound - ahead..<part.upperBound - ahead {
           let linked = objects[index]
-          copyContents(linked)
+          copyContents(linked, of: what)
           var fix = PlainFixUp(self, linked, index)
-          let left = fix.apply()
           (places + index).initialize(
             to: PlainRest(
-              leftovers: left,
-              touchesUnwind: left.contains {
-                linked.roles[Int(linked.object.sections[$0.section].info)] == .unwind
-              },
-              isBare: looksForBare && hasBareReferences(linked)))
+              leftovers: fix.apply(what), isBare: looksForBare && hasBareReferences(linked)))
         }
       }
       initialized = count
     }
   }
 
-  private func copyContents(_ linked: LinkedObject) {
-    for section in linked.roles.indices where linked.roles[section] != .ignored {
+  private func copyContents(_ linked: LinkedObject, of what: FixUpPart) {
+    for section in linked.roles.indices where what.contains(linked.roles[section]) {
       guard let bytes = linked.object.contents(ofSection: section) else { continue }
       if let table = linked.pieces[section] {
         for piece in table.pieces {
@@ -92,27 +101,28 @@ struct RowTable: Sendable {
 /// Applies the plain relocations of one object, section by section.
 struct PlainFixUp {
   private let set: LinkedSet
-  private let linked: LinkedObject
-  private let index: Int
+  let linked: LinkedObject
   private let got: GlobalOffsetTable
   private let targets: Column<Target>
   private let rows = RowTable.shared
-  private let isDirect: Bool
+  let isDirect: Bool
   private let isWatched: Bool
   private let relaxation: LinkOptions.Relaxation
   // Of the section:
-  private var role = SectionRole.ignored
+  private(set) var section = 0
+  private(set) var role = SectionRole.ignored
   private var relaxes = false
   private var start: UInt64 = 0
   private var size: UInt64 = 0
   // nil: none of its relocations is plain.
   private var place: UnsafeMutableRawPointer?
-  private var code: UnsafeRawPointer?
+  private(set) var code: UnsafeRawPointer?
+  /// The pieces of the section that was referred to last.
+  var pieces: (section: Int, table: PieceTable?) = (-1, nil)
 
   init(_ set: LinkedSet, _ linked: LinkedObject, _ index: Int) {
     self.set = set
     self.linked = linked
-    self.index = index
     got = set.space.got
     targets = set.targets[index]
     isDirect = set.options.bindsDirectly
@@ -121,13 +131,15 @@ struct PlainFixUp {
   }
 
   /// - Returns: what is left.
-  mutating func apply() -> [Leftover] {
+  mutating func apply(_ what: FixUpPart) -> [Leftover] {
     var left: [Leftover] = []
     let object = linked.object
     LinkSteps.add(linked.roles.count + object.relocationSections.count)
     for section in object.relocationSections {
       let target = Int(object.sections[section].info)
-      guard object.sections[target].isAllocated, linked.roles[target] != .ignored else { continue }
+      guard object.sections[target].isAllocated, what.contains(linked.roles[target]) else {
+        continue
+      }
       begin(target)
       guard place != nil else {
         left.append(Leftover(section: section, relocations: []))
@@ -141,6 +153,7 @@ struct PlainFixUp {
 
   /// Turns to a section.
   mutating func begin(_ section: Int) {
+    self.section = section
     role = linked.roles[section]
     relaxes = role == .text && relaxation != .none
     start = linked.addresses[section]
@@ -151,7 +164,7 @@ struct PlainFixUp {
     place = linked.pieces.isWhole(section) && !isWatched ? linked.places[section] : nil
   }
 
-  private func apply(_ relocations: RecordTable<Elf64_Rela>) -> [Int32] {
+  private mutating func apply(_ relocations: RecordTable<Elf64_Rela>) -> [Int32] {
     var left: [Int32] = []
     var applied = 0
     LinkSteps.add(relocations.count)
@@ -169,7 +182,7 @@ struct PlainFixUp {
 
   /// - Returns: whether it was applied; what was not, `FixUp` decides, or refuses.
   @inline(__always)
-  func apply(_ relocation: Elf64_Rela) -> Bool {
+  mutating func apply(_ relocation: Elf64_Rela) -> Bool {
     let type = Int(relocation.type)
     guard let place, type < X86_64.typeCount, let formula = rows.formulas.proven(type) else {
       return false
@@ -183,10 +196,12 @@ struct PlainFixUp {
     return field.write(value, at: place + Int(truncatingIfNeeded: relocation.r_offset))
   }
 
-  /// The value of a relocation that is like most. nil: `FixUp.compute` must say. The same decisions as there, in a
-  /// loop without calls (J4.set).
+  /// The value of a relocation that is like most. nil: `FixUp.compute` must say. The same decisions as there, nearly
+  /// without calls (J4.set).
   @inline(__always)
-  private func plainValue(_ relocation: Elf64_Rela, _ formula: Formula, _ p: UInt64) -> UInt64? {
+  private mutating func plainValue(_ relocation: Elf64_Rela, _ formula: Formula, _ p: UInt64)
+    -> UInt64?
+  {
     let target = targets.proven(relocation.symbol)
     guard target.flags.isDisjoint(with: [.missing, .discarded, .null, .inModule, .part]) else {
       return nil
@@ -196,8 +211,11 @@ struct PlainFixUp {
       if role == .unwind {
         s = target.body
       } else if target.flags.contains(.section) {
-        guard target.flags.contains(.wholeSection) else { return nil }
         s = target.body
+        if !target.flags.contains(.wholeSection) {
+          guard let found = sectionMeaning(relocation, formula, target) else { return nil }
+          s = found
+        }
       } else if role == .tied {
         s = target.body
       } else if role == .text, formula == .branch || formula == .pcRelative,

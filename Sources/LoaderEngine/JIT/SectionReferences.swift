@@ -7,18 +7,6 @@ internal import CLoaderSupport
 final class SectionReferences {
   private let linked: LinkedObject
   private lazy var symbols = SymbolsBySection(linked.object)
-  /// Whether symbols of their own name something in each section.
-  private lazy var named: [Bool] = {
-    var named = [Bool](repeating: false, count: linked.object.sections.count)
-    for index in 0..<linked.object.symbols.count {
-      let type = linked.object.symbols[index].type
-      guard type != UInt8(STT_SECTION), type != UInt8(STT_FILE),
-        case .section(let section) = linked.object.place(ofSymbol: index)
-      else { continue }
-      named[section] = true
-    }
-    return named
-  }()
   private var functions: [Int: [UInt64: Int]] = [:]
   private var starts: [Int: [UInt64]] = [:]
   private var maps: [Int: DataMap] = [:]
@@ -57,7 +45,7 @@ final class SectionReferences {
     if isText { return SectionReferences.countsFromField(formula) ? a &+ 4 : a }
     if !SectionReferences.countsFromField(formula) { return a }
     // A relative word in data: exact inside a named record, a jump table's otherwise.
-    guard named[section] else { return nil }
+    guard linked.object.isNamed[section] else { return nil }
     if maps[section] == nil {
       maps[section] = DataMap(linked.object, section: section, symbols: symbols[section])
     }

@@ -7,16 +7,60 @@ extension LinkedSet {
     targets.reserveCapacity(objects.count)
     var start = 0
     for linked in objects {
+      targets.append(allTargets.part(start, linked.object.symbols.count))
+      start += linked.object.symbols.count
+    }
+    markLoads()
+    for (linked, table) in zip(objects, targets) {
       let object = linked.object
       LinkSteps.add(object.symbols.count)
-      let table = allTargets.part(start, object.symbols.count)
-      start += object.symbols.count
       for index in 0..<object.firstGlobal { table[index] = try localTarget(linked, index) }
       for index in object.firstGlobal..<object.symbols.count {
-        table[index] = try globalTarget(linked, index)
+        let isLoaded = table[index].flags.contains(.loaded)
+        let target = try globalTarget(linked, index)
+        if isLoaded { try makeEntry(of: target) }
+        table[index] = target
       }
-      targets.append(table)
     }
+  }
+
+  /// Marks the symbols whose addresses are loaded from the GOT; objects side by side.
+  private func markLoads() {
+    guard options.relaxation != .all, !(options.observer?.seesRelocations ?? false) else { return }
+    Workers.share(objects.count, by: 32) { part in
+      let rows = RowTable.shared
+      for number in part {
+        let linked = objects[number]
+        let table = targets[number]
+        for section in linked.object.relocationSections {
+          guard linked.roles[Int(linked.object.sections[section].info)] != .ignored else {
+            continue
+          }
+          let relocations = linked.object.relocations(inSection: section)
+          LinkSteps.add(relocations.count)
+          for index in 0..<relocations.count {
+            let relocation = relocations[index]
+            let type = Int(relocation.type)
+            guard type < X86_64.typeCount, rows.formulas.proven(type) == .gotEntryRelative,
+              relocation.symbol < table.count
+            else { continue }
+            table[relocation.symbol].flags.insert(.loaded)
+          }
+        }
+      }
+    }
+  }
+
+  /// Makes the GOT entry of a variable here, in the order of symbols, so that whoever loads it needs none. Loads of
+  /// functions mostly become something else (`FixUp.relax`).
+  private func makeEntry(of target: Target) throws(LinkError) {
+    guard target.id != .none,
+      target.flags.isDisjoint(with: [
+        .function, .part, .threadLocal, .section, .missing, .discarded, .null, .inModule,
+      ])
+    else { return }
+    let (entry, isNew) = try space.got.entry(target.id, .address)
+    if isNew { space.got.set(entry, target.reference) }
   }
 
   private func localTarget(_ linked: LinkedObject, _ index: Int) throws(LinkError) -> Target {

@@ -27,20 +27,6 @@ package enum Workers {
     }
   }
 
-  /// Calls `own`, and `other` from another thread meanwhile. Returns when both are done.
-  package static func beside(_ other: (() -> Void)?, _ own: () -> Void) {
-    guard let other, processors > 1 else {
-      own()
-      other?()
-      return
-    }
-    let work = Work(1, 1) { _ in other() }
-    let threads = start(1, work)
-    own()
-    work.run()
-    for thread in threads { pthread_join(thread, nil) }
-  }
-
   /// A thread that cannot be made is not missed: the others do its parts.
   private static func start(_ count: Int, _ work: Work) -> [pthread_t] {
     guard count > 0 else { return [] }

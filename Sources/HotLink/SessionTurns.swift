@@ -1,0 +1,134 @@
+// Who reads and links what changed. One thread at a time has the turn: whoever knows of something new first and would have
+// to wait for another otherwise. That is the linker's thread, which has nothing else to do; the watcher's, when it has
+// noticed a few files; and the host's in `waitUntilLinked`. To wake a thread takes as long as a small link
+// (docs/decisions/0041).
+internal import CLoaderSupport
+internal import LoaderEngine
+internal import Synchronization
+
+extension SessionCore {
+  /// How a turn ended.
+  enum Turn {
+    /// There is nothing left to do.
+    case idle
+    /// Something came meanwhile.
+    case busy
+    case closed
+  }
+
+  /// Files of one batch, at most, that the watcher's thread links itself: it notices nothing meanwhile.
+  private static let fewFiles = 4
+
+  /// What a change source calls, on its own thread.
+  func deliver(_ batch: ChangeBatch) {
+    linked.retirement.noteOwnThread(hl_gettid())
+    let isStarted = state.withLock { state in
+      if !state.isStarted && state.firstBatch == nil {
+        state.firstBatch = batch
+      } else {
+        state.batches.append(batch)
+      }
+      return state.isStarted
+    }
+    let isSmall = !batch.isComplete && batch.written.count <= SessionCore.fewFiles
+    if isStarted, isSmall, lendAHand() { return }
+    work.notify()
+    idle.notify()
+  }
+
+  func wake() {
+    let isStarted = state.withLock { state in
+      state.isBusy = state.isStarted || state.isBusy
+      return state.isStarted
+    }
+    if isStarted { startThread() }
+    work.notify()
+  }
+
+  /// A program that nothing changes has no thread but its own: it ends with its last one.
+  func startThread() {
+    let isFirst = state.withLock { state in
+      defer { state.hasThread = true }
+      return !state.hasThread
+    }
+    guard isFirst else { return }
+    thread = BackgroundThread { [weak self] in
+      self?.linked.retirement.noteOwnThread(hl_gettid())
+      while let self {
+        switch self.takeTurn() {
+        case .idle?: self.rest()
+        case .busy?: break
+        case .closed?: return
+        // Whoever is at it says when there is more.
+        case nil: self.work.wait(milliseconds: SettlingPace.longest)
+        }
+      }
+    }
+  }
+
+  /// A turn on another thread than the linker's, which goes on with what is left.
+  ///
+  /// - Returns: false when another thread is at it, and will see what is new.
+  func lendAHand() -> Bool {
+    guard takeTurn() != nil else { return false }
+    let isLeft = state.withLock { state in
+      state.isBusy || !state.batches.isEmpty || (finishesInBackground && state.prepared != nil)
+    }
+    if isLeft { work.notify() }
+    return true
+  }
+
+  /// Reads and links what is new.
+  ///
+  /// - Returns: nil when another thread is at it.
+  private func takeTurn() -> Turn? {
+    guard !isTurnTaken.exchange(true, ordering: .acquiring) else { return nil }
+    defer { isTurnTaken.store(false, ordering: .releasing) }
+    return linkOnce()
+  }
+
+  private func linkOnce() -> Turn {
+    settlePublished()
+    let batches = state.withLock { state -> [ChangeBatch]? in
+      if state.isClosed { return nil }
+      defer { state.batches = [] }
+      state.isBusy = !state.batches.isEmpty || !state.pending.isEmpty
+      return state.batches
+    }
+    guard let batches else { return .closed }
+    let reading = Stopwatch()
+    var refusals: [Refusal] = []
+    for batch in batches {
+      state.withLock {
+        if $0.noticedAt == 0 { $0.noticedAt = batch.noticedAt }
+      }
+      refusals += read(batch)
+    }
+    let handler = state.withLock { $0.handler }
+    for refusal in refusals { handler?(.refused(refusal)) }
+    let readTime = reading.microseconds
+    // What was refused waits for a change: a file that was saved as it was is none.
+    let shouldLink = state.withLock { !$0.held && !$0.pending.isEmpty }
+    if shouldLink { link(readTime) } else { state.withLock { $0.noticedAt = 0 } }
+    let isIdle = state.withLock { state -> Bool in
+      state.isBusy = !state.batches.isEmpty || (!state.pending.isEmpty && !state.held)
+      return !state.isBusy
+    }
+    guard isIdle else { return .busy }
+    idle.notify()
+    return .idle
+  }
+
+  /// Waits for all that was added to be linked, or does it.
+  ///
+  /// - Returns: whether something is ready for the host.
+  func waitUntilIdle(_ seconds: Double) -> Bool {
+    let deadline = Stopwatch.now() + UInt64(seconds * 1e9)
+    while state.withLock({ $0.isStarted && ($0.isBusy || !$0.batches.isEmpty) }),
+      Stopwatch.now() < deadline
+    {
+      if !lendAHand() { idle.wait(milliseconds: 5) }
+    }
+    return state.withLock { $0.prepared != nil }
+  }
+}
