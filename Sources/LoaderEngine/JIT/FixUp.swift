@@ -15,8 +15,9 @@ extension LinkedSet {
     let isBeside =
       objects.count > LinkedSet.groupingLimit && unwind.allSatisfy(\.leftovers.isEmpty)
     let others = fixUpPlainly(.others, beside: isBeside ? proof : nil)
-    try fixUp(unwind)
+    // Code first: what does not fit in it says where the whole must lie.
     try fixUp(others)
+    try fixUp(unwind)
     try refuseConflicts()
     if !missing.isEmpty {
       let symbols = missingSymbols()

@@ -23,7 +23,9 @@ package final class SlotTable: @unchecked Sendable {
     }
   }
 
-  private static let chunk: UInt32 = 8192
+  // Cells that are written at a time: few for a small program.
+  private static let firstChunk: UInt32 = 1024
+  private static let largestChunk: UInt32 = 8192
   /// Bits of a token that are the slot.
   package static let tagShift: UInt32 = 20
   private let tag: UInt32
@@ -54,7 +56,8 @@ package final class SlotTable: @unchecked Sendable {
     let bankBytes = (arena.slotBanks.size - 4096) / 2 & ~0xFFF
     capacity =
       min(
-        UInt32(arena.stubs.size / X86_64.cellSize), UInt32(bankBytes / 8)) & ~(SlotTable.chunk - 1)
+        UInt32(arena.stubs.size / X86_64.cellSize), UInt32(bankBytes / 8))
+      & ~(SlotTable.largestChunk - 1)
     let base = arena.place(arena.slotBanks.start, .data)
     pointerWord = base.assumingMemoryBound(to: UInt.self)
     banks = [0, 1].map {
@@ -72,7 +75,7 @@ package final class SlotTable: @unchecked Sendable {
 
   /// Cells that are set aside for so many slots: whole chunks.
   static func cells(for slots: UInt64) -> UInt64 {
-    (slots + 1 + UInt64(chunk) - 1) / UInt64(chunk) * UInt64(chunk)
+    (slots + UInt64(largestChunk)) / UInt64(largestChunk) * UInt64(largestChunk)
   }
 
   /// How many slots there are.
@@ -181,16 +184,17 @@ package final class SlotTable: @unchecked Sendable {
       throw LinkError(file: "", .noSpace(what: "stubs", requested: UInt64(capacity) + 1))
     }
     let first = written
+    let count = min(max(first, SlotTable.firstChunk), SlotTable.largestChunk, capacity - first)
     let range = AddressRange(
       start: arena.stubs.start &+ UInt64(first) &* X86_64.cellSize,
-      size: UInt64(SlotTable.chunk) * X86_64.cellSize)
+      size: UInt64(count) * X86_64.cellSize)
     try arena.backing.populate(range, isText: true)
     let table = arena.slotBanks.start
     if first == 0 {
       X86_64.writeIndirectJump(
         at: arena.place(range.start, .text), address: range.start, entry: table &+ 8)
     }
-    for slot in max(first, 1)..<(first + SlotTable.chunk) {
+    for slot in max(first, 1)..<(first + count) {
       let cell = stub(SlotIndex(slot))
       X86_64.writeCell(
         slot, token: slot | tag << SlotTable.tagShift, at: arena.place(cell, .text), cell: cell,
@@ -200,7 +204,7 @@ package final class SlotTable: @unchecked Sendable {
       banks[0][Int(slot)] = thunk
       banks[1][Int(slot)] = thunk
     }
-    try arena.backing.seal(range)
-    written = first + SlotTable.chunk
+    if arena.backing.sealsFreshText { try arena.backing.seal(range) }
+    written = first + count
   }
 }

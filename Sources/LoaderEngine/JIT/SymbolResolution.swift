@@ -52,11 +52,11 @@ extension LinkedSet {
   }
 
   /// Makes the GOT entry of a variable here, in the order of symbols, so that whoever loads it needs none. Loads of
-  /// functions mostly become something else (`FixUp.relax`).
+  /// functions mostly become something else (`FixUp.relax`), and a variable of the process may yet be copied.
   private func makeEntry(of target: Target) throws(LinkError) {
     guard target.id != .none,
       target.flags.isDisjoint(with: [
-        .function, .part, .threadLocal, .section, .missing, .discarded, .null, .inModule,
+        .function, .host, .part, .threadLocal, .section, .missing, .discarded, .null, .inModule,
       ])
     else { return }
     let (entry, isNew) = try space.got.entry(target.id, .address)

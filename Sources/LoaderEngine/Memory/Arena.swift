@@ -28,7 +28,9 @@ package final class Arena: @unchecked Sendable {
   private struct Region {
     var allocator: RangeAllocator
     var populatedEnd: Address
-    let chunk: UInt64
+    /// Bytes that are made ready at a time, at least: few for a small program, and twice as many each time.
+    var chunk: UInt64
+    let largestChunk: UInt64
   }
 
   package let window: AddressWindow
@@ -81,7 +83,8 @@ package final class Arena: @unchecked Sendable {
     }
     regions = [(text, 1024 << 10), (constants, 512 << 10), (data, 512 << 10)].map {
       Region(
-        allocator: RangeAllocator($0.0), populatedEnd: $0.0.start, chunk: UInt64($0.1))
+        allocator: RangeAllocator($0.0), populatedEnd: $0.0.start, chunk: UInt64($0.1 / 8),
+        largestChunk: UInt64($0.1))
     }
     freshText = text.start
   }
@@ -118,7 +121,7 @@ package final class Arena: @unchecked Sendable {
     dataOffset = imaginary.writableOffset
     isImaginary = true
     regions = [text, constants, data].map {
-      Region(allocator: RangeAllocator($0), populatedEnd: $0.end, chunk: 1)
+      Region(allocator: RangeAllocator($0), populatedEnd: $0.end, chunk: 1, largestChunk: 1)
     }
     freshText = text.start
   }
@@ -243,5 +246,6 @@ package final class Arena: @unchecked Sendable {
       try backing.populate(fresh, isText: kind == .text)
     }
     regions[kind.rawValue].populatedEnd = fresh.end
+    regions[kind.rawValue].chunk = min(region.chunk * 2, region.largestChunk)
   }
 }
