@@ -37,6 +37,7 @@ final class ArenaImage: ImageMapping, @unchecked Sendable {
       slot.writableRanges = ranges(request)
     }
     slot.relocatesText = request.relocatesText
+    slot.name = request.source.name
     if slot.isFresh { return try write(request, keepsText: false, clearsGaps: false) }
 
     let keepsText = isLaidOut && !request.relocatesText && showsText(of: request)
