@@ -81,6 +81,7 @@ final class ArenaImage: ImageMapping, @unchecked Sendable {
     throws(LinkError)
   {
     var pieces = SlotPieces(slot)
+    var reading = ScatteredRead(request.source)
     let isFresh = slot.isFresh
     func clear(upTo end: UInt64, isGap: Bool) {
       pieces.forEach(upTo: end) { run, start, count in
@@ -100,12 +101,12 @@ final class ArenaImage: ImageMapping, @unchecked Sendable {
         (run, start, count) throws(LinkError) in
         if keepsText && run.kind == .text { return }
         let fileOffset = segment.fileOffset + (start - segment.offset)
-        try request.source.read(
-          at: fileOffset, into: slot.view(run.kind) + Int(start), count: count)
+        try reading.read(at: fileOffset, into: slot.view(run.kind) + Int(start), count: count)
       }
       clear(upTo: segment.end, isGap: false)
     }
     clear(upTo: request.size, isGap: true)
+    try reading.finish()
     slot.segments = request.segments
   }
 
