@@ -152,7 +152,10 @@ package struct ScopeTable: @unchecked Sendable, BitwiseCopyable {
     while table < end {
       if PlainLookup.mayHold(hash, in: table) {
         let answer = PlainLookup.answer(to: name, in: table)
-        if case .none = answer {} else { return answer }
+        switch answer {
+        case .none: break
+        case .address, .undecided: return answer
+        }
       }
       table += 1
     }
