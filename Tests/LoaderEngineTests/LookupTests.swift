@@ -127,7 +127,7 @@ struct LookupTests {
     #expect(asked > 1000 && decided > 100, "\(asked) names, \(decided) decided")
   }
 
-  @Test("A name is found by the string that it is, however that is kept, also where its string table ends")
+  @Test("A name is found by its string, however that is kept, also where the string table ends")
   func strings() throws {
     let names = ["z", "Grüße", "sixteen_letters_", "more_than_sixteen_letters", "of_15_letters_x"]
     let code = names.map { "int \($0)(void) { return 1; }" }.joined(separator: "\n")
