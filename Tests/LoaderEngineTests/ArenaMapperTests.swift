@@ -174,6 +174,24 @@ struct ArenaMapperTests {
     }
   }
 
+  @Test("Images come back each to where its code is still shown, in whatever order they went")
+  func sameSlots() throws {
+    let mapper = ArenaMapper()
+    let images = try (1...3).map { try ArenaMapperTests.coded($0) }
+    var places: [AddressRange] = []
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1]] {
+      var mappings: [(any ImageMapping)?] = []
+      for image in images { mappings.append(try mapper.map(try ArenaMapperTests.request(image))) }
+      let ranges = mappings.compactMap { $0?.range }
+      #expect(places.isEmpty || ranges == places)
+      places = ranges
+      for (index, image) in images.enumerated() {
+        #expect(try ArenaMapperTests.answer(#require(mappings[index]), image) == Int32(index + 1))
+      }
+      for index in order { mappings[index] = nil }
+    }
+  }
+
   @Test("A page that a debugger wrote to shows the next image", arguments: [false, true])
   func breakpoints(isRemoved: Bool) throws {
     let mapper = ArenaMapper()

@@ -1,5 +1,8 @@
 // The fast ways of looking symbols up say what the plain ones say: hashes against the definition, filters and
 // tables against one image after the other.
+import Foundation
+import SystemPackage
+import TestFixtures
 import Testing
 
 @testable import LoaderEngine
@@ -11,7 +14,7 @@ struct LookupTests {
     (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
   }
 
-  @Test("A hash is the one of the definition, whatever the length", arguments: 0...40)
+  @Test("A hash is the one of the definition, whatever the length", arguments: 0...64)
   func hash(_ count: Int) {
     var random = SystemRandomNumberGenerator()
     for _ in 0..<50 {
@@ -55,16 +58,14 @@ struct LookupTests {
         let bytes = Array(string.utf8)
         let name = try #require(ShortName(string), "\(bytes)")
         let expected = bytes.reduce(5381 as UInt32) { $0 &* 33 &+ UInt32($1) }
-        #expect(name.count == count && name.hash == expected, "\(bytes)")
-        #expect(Self.isAt(name, bytes + [0]))
-        #expect(Self.isAt(name, bytes + [0] + Self.bytes(20, &random)), "\(bytes)")
-        #expect(!Self.isAt(name, bytes) && !Self.isAt(name, bytes + [1]))
-        #expect(!Self.isAt(name, bytes + [1] + Self.bytes(20, &random)), "\(bytes)")
+        #expect(name.hash == expected, "\(bytes)")
+        let rest = Self.bytes(20, &random)
+        #expect(Self.isAt(name, bytes + [0] + rest), "\(bytes), then \(rest)")
+        #expect(!Self.isAt(name, bytes + [1] + rest), "\(bytes), then \(rest)")
         for index in bytes.indices {
-          var other = bytes + [0] + Self.bytes(20, &random)
+          var other = bytes + [0] + rest
           other[index] ^= UInt8(1 << Int.random(in: 0..<8, using: &random))
           #expect(!Self.isAt(name, other), "\(bytes), byte \(index)")
-          #expect(!Self.isAt(name, Array(other[..<(count + 1)])), "\(bytes), byte \(index)")
         }
       }
     }
@@ -88,7 +89,8 @@ struct LookupTests {
 
   private static func isAt(_ name: ShortName, _ bytes: [UInt8]) -> Bool {
     bytes.withUnsafeBytes { bytes in
-      bytes.baseAddress.map { name.isAt($0, room: UInt64(bytes.count)) } ?? false
+      guard bytes.count >= name.reach, let base = bytes.baseAddress else { return false }
+      return name.isAt(base)
     }
   }
 
@@ -112,9 +114,41 @@ struct LookupTests {
           decided += 1
         }
         asked += 1
+        guard let short = ShortName(text.string), text.string.utf8.count == text.count else {
+          return
+        }
+        switch scope.table.answer(to: short) {
+        case .address(let address): #expect(address == found?.address, "\(text.string)")
+        case .none: #expect(!scope.table.isPlain || found == nil, "\(text.string)")
+        case .undecided: break
+        }
       }
     }
     #expect(asked > 1000 && decided > 100, "\(asked) names, \(decided) decided")
+  }
+
+  @Test("A name is found by its string, however that is kept, also where the string table ends")
+  func strings() throws {
+    let names = ["z", "Grüße", "sixteen_letters_", "more_than_sixteen_letters", "of_15_letters_x"]
+    let code = names.map { "int \($0)(void) { return 1; }" }.joined(separator: "\n")
+    let file = try Compiled.image(.gcc, code, flags: ["-shared", "-fPIC", "-nostdlib"])
+    let image = try LinkContext().loadLibrary(FilePath(file.path))
+    for name in names {
+      let address = try #require(image.address(of: name), "\(name)")
+      let bridged = String(decoding: Array(name.utf8), as: UTF8.self)
+      // One that keeps the room it was made with is never short.
+      var roomy = ""
+      roomy.reserveCapacity(100)
+      roomy += name
+      #expect(image.address(of: bridged) == address && image.address(of: roomy) == address)
+      name.withCString { text in
+        #expect(image.address(of: SymbolName(cString: text)) == address, "\(name)")
+      }
+      for other in [name + "_", String(name.dropLast()), "_" + name] {
+        #expect(image.address(of: other) == nil, "\(other)")
+      }
+    }
+    #expect(image.address(of: "") == nil)
   }
 
   @Test("A name that nobody has is found nowhere")

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "short_name.h"
+
 // ---- memory (Linux: memfd_create, mmap, madvise, prctl, membarrier) ----
 // Closed on exec.
 int hl_memfd_create(const char *name);

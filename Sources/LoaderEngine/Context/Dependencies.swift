@@ -113,9 +113,8 @@ package struct Dependencies {
     }
     if let provider = host.image(named: name), let member = hold(provider) { return member }
     var search = LibrarySearch(name.string, needer, context.options)
-    while let path = search.next() {
-      let source: ImageSource
-      do { source = try ImageSource(opening: path) } catch { continue }
+    while let next = search.next() {
+      guard case .success(let source) = next else { continue }
       if let known = known(source.identity) { return known }
       do { return try map(source, for: needer) } catch {
         // A library for another machine is passed over, as ld.so does.
@@ -182,13 +181,21 @@ package struct Dependencies {
     return context.image(from: identity).map { hold($0.image, of: $0.group) }
   }
 
-  private func candidate(named name: NameView) throws(LinkError) -> Int? {
-    let wanted = name.string
-    if let index = candidates.firstIndex(where: {
-      $0.name == wanted || $0.name.hasSuffix("/" + wanted)
-    }) {
-      return index
+  /// Whether a name is all of a path, or its last parts.
+  private func isPath(_ path: String, named name: NameView) -> Bool {
+    let path = path.utf8
+    guard path.count >= name.count else { return false }
+    var at = path.index(path.startIndex, offsetBy: path.count - name.count)
+    if at != path.startIndex, path[path.index(before: at)] != UInt8(ascii: "/") { return false }
+    for index in 0..<name.count {
+      if path[at] != name[index] { return false }
+      at = path.index(after: at)
     }
+    return true
+  }
+
+  private func candidate(named name: NameView) throws(LinkError) -> Int? {
+    if let index = candidates.firstIndex(where: { isPath($0.name, named: name) }) { return index }
     for (index, source) in candidates.enumerated() {
       let headers = try ImageHeaders(source)
       let contents = try source.contents()

@@ -5,7 +5,10 @@ internal import SystemPackage
 
 /// The paths to try for a name, one after the other.
 struct LibrarySearch {
-  private var paths: [FilePath] = []
+  /// By the context's search path, whose bytes need not be text.
+  private var named: [FilePath] = []
+  /// By what images and the environment say.
+  private var found: [String] = []
   private var position = 0
   /// As the process was started, which is what ld.so goes by.
   private static let isPrivileged = getuid() != geteuid() || getgid() != getegid()
@@ -13,8 +16,8 @@ struct LibrarySearch {
   private(set) var tried: [String] = []
 
   init(_ name: String, _ needer: SymbolProvider, _ options: LinkContext.Options) {
-    if name.contains("/") {
-      paths = [FilePath(LibrarySearch.expand(name, needer))]
+    if name.utf8.contains(UInt8(ascii: "/")) {
+      named = [FilePath(LibrarySearch.expand(name, needer))]
       return
     }
     var directories: [String] = []
@@ -27,25 +30,46 @@ struct LibrarySearch {
       }
     }
     if !LibrarySearch.isPrivileged, let environment = getenv("LD_LIBRARY_PATH") {
-      directories += String(cString: environment).split(
-        whereSeparator: { $0 == ":" || $0 == ";" }
-      ).map(String.init)
+      directories += String(cString: environment).utf8.split(
+        whereSeparator: { $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ";") }
+      ).map { String(Substring($0)) }
     }
     directories += LibrarySearch.list(needer.runpath, needer)
-    let named = options.searchPath.map { $0.appending(name) }
-    paths = named
+    named = options.searchPath.map { $0.appending(name) }
     for directory in directories where !directory.isEmpty {
-      let path = FilePath(directory).appending(name)
-      if !paths.contains(path) { paths.append(path) }
+      let path = LibrarySearch.join(directory, name)
+      let isKnown = found.contains(path) || !named.isEmpty && named.contains(FilePath(path))
+      if !isKnown { found.append(path) }
     }
   }
 
-  /// The next path to try.
-  mutating func next() -> FilePath? {
-    guard position < paths.count else { return nil }
+  /// The path of a file in a directory, without a separator too many.
+  private static func join(_ directory: String, _ name: String) -> String {
+    let slash = UInt8(ascii: "/")
+    let isPlain = directory.utf8.withContiguousStorageIfAvailable { bytes in
+      !bytes.indices.contains { index in
+        bytes[index] == slash && (index + 1 == bytes.count || bytes[index + 1] == slash)
+      }
+    }
+    let path = directory + "/" + name
+    return isPlain == true ? path : FilePath(path).string
+  }
+
+  /// The next file to try, opened, or why it cannot be.
+  mutating func next() -> Result<ImageSource, LinkError>? {
+    guard position < named.count + found.count else { return nil }
     defer { position += 1 }
-    tried.append(paths[position].string)
-    return paths[position]
+    do throws(LinkError) {
+      if position < named.count {
+        tried.append(named[position].string)
+        return .success(try ImageSource(opening: named[position]))
+      }
+      let path = found[position - named.count]
+      tried.append(path)
+      return .success(try ImageSource(openingText: path))
+    } catch {
+      return .failure(error)
+    }
   }
 
   mutating func note(_ message: String) { tried.append(message) }
@@ -58,7 +82,8 @@ struct LibrarySearch {
 
   private static func list(_ paths: NameView?, _ provider: SymbolProvider) -> [String] {
     guard let paths else { return [] }
-    return paths.string.split(separator: ":").map { expand(String($0), provider) }
+    return paths.string.utf8.split(separator: UInt8(ascii: ":"))
+      .map { expand(String(Substring($0)), provider) }
   }
 
   /// $ORIGIN is the directory of the image; $LIB and $PLATFORM are this system's.

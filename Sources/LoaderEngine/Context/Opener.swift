@@ -29,9 +29,11 @@ extension LinkContext: LibraryOpener {
     var options = self.options.image
     options.binding = mode & RTLD_NOW != 0 ? .now : .lazy
     var search = LibrarySearch(name, caller.provider, self.options)
-    while let path = search.next() {
+    while let next = search.next() {
       let source: ImageSource
-      do { source = try ImageSource(opening: path) } catch {
+      switch next {
+      case .success(let opened): source = opened
+      case .failure(let error):
         if isPath { throw error }
         continue
       }

@@ -126,13 +126,17 @@ package struct DynamicEntries: Sendable {
     guard relocations.size % 24 == 0, jumpSlots.size % 24 == 0, compactRelative.size % 8 == 0,
       initialisers.size % 8 == 0, finalisers.size % 8 == 0, preinitialisers.size % 8 == 0
     else { throw refuse("a table's size is no multiple of its entries'") }
-    for (table, what) in [
-      (relocations, "DT_RELA"), (jumpSlots, "DT_JMPREL"), (compactRelative, "DT_RELR"),
-      (initialisers, "DT_INIT_ARRAY"), (finalisers, "DT_FINI_ARRAY"),
-      (preinitialisers, "DT_PREINIT_ARRAY"),
-    ] where table.address == 0 && !table.isEmpty {
-      throw refuse("\(table.size) bytes of \(what), and no address")
+    func check(_ table: Table, _ what: StaticString) throws(LinkError) {
+      guard table.address != 0 || table.isEmpty else {
+        throw refuse("\(table.size) bytes of \(what), and no address")
+      }
     }
+    try check(relocations, "DT_RELA")
+    try check(jumpSlots, "DT_JMPREL")
+    try check(compactRelative, "DT_RELR")
+    try check(initialisers, "DT_INIT_ARRAY")
+    try check(finalisers, "DT_FINI_ARRAY")
+    try check(preinitialisers, "DT_PREINIT_ARRAY")
     // Some linkers count the jump slots among the other relocations (gABI allows it).
     let end = relocations.address &+ relocations.size
     if !jumpSlots.isEmpty, jumpSlots.address >= relocations.address, jumpSlots.address < end,

@@ -201,14 +201,12 @@ package struct ImageHeaders: Sendable {
       }
       throw LinkError(file: source.name, .notELF(found: found))
     }
-    let start = try FileContents(filling: size) { (place) throws(LinkError) in
-      try source.read(at: 0, into: place, count: size)
-    }
-    if let found = Bytes(start).load(Elf64_Ehdr.self, at: 0) { header = found }
+    let start = try source.bytes(at: 0, count: size)
+    if let found = start.load(Elf64_Ehdr.self, at: 0) { header = found }
     if isImage(header) { return header }
     // What it is instead: said by the one place that knows.
     let name = source.name
-    switch Identification.kind(of: Bytes(start)) {
+    switch Identification.kind(of: start) {
     case .sharedObject, .executable:
       throw LinkError(
         file: name,
@@ -250,19 +248,15 @@ package struct ImageHeaders: Sendable {
     }
     if header.e_phnum == 0xFFFF {
       let size = MemoryLayout<Elf64_Shdr>.size
-      let first = try FileContents(filling: size) { (place) throws(LinkError) in
-        try source.read(at: header.e_shoff, into: place, count: size)
-      }
-      count = UInt64(Bytes(first).load(Elf64_Shdr.self, at: 0)?.sh_info ?? 0)
+      let first = try source.bytes(at: header.e_shoff, count: size)
+      count = UInt64(first.load(Elf64_Shdr.self, at: 0)?.sh_info ?? 0)
     }
     let size = count * UInt64(MemoryLayout<Elf64_Phdr>.size)
     guard count > 0, header.e_phoff <= source.size, size <= source.size - header.e_phoff else {
       throw refuse(header.e_phoff, "\(count) of them leave the file")
     }
-    let bytes = try FileContents(filling: Int(size)) { (place) throws(LinkError) in
-      try source.read(at: header.e_phoff, into: place, count: Int(size))
-    }
-    guard let records = RecordTable<Elf64_Phdr>(Bytes(bytes)) else {
+    let bytes = try source.bytes(at: header.e_phoff, count: Int(size))
+    guard let records = RecordTable<Elf64_Phdr>(bytes) else {
       throw refuse(header.e_phoff, "\(size) bytes are no whole number of them")
     }
     return records

@@ -89,6 +89,13 @@ public final class ImageSource: Sendable {
     try self.init(owning: descriptor, name: name, offset: offset, size: size, readsAhead: true)
   }
 
+  /// The same by a path that is text.
+  convenience init(openingText path: String) throws(LinkError) {
+    let descriptor = path.withCString { open($0, O_RDONLY | O_CLOEXEC) }
+    guard descriptor >= 0 else { throw LinkError(file: path, .system(SystemError("open", path))) }
+    try self.init(owning: descriptor, name: path, offset: 0, size: nil, readsAhead: true)
+  }
+
   /// An open descriptor of a regular file or memfd. The descriptor stays the caller's; its position is not
   /// used.
   public convenience init(
@@ -149,6 +156,23 @@ public final class ImageSource: Sendable {
     case .reader(let reader): return reader.borrow(at: offset, count: count)
     case .descriptor: return nil
     }
+  }
+
+  /// A part of the image: of what is in memory anyway, where it is, or read now.
+  ///
+  /// - Throws: as `read` does.
+  package func bytes(at offset: UInt64, count: Int) throws(LinkError) -> Bytes {
+    let size = UInt64(max(count, 0))
+    if let part = head.flatMap({ Bytes($0).slice(offset, size) }) { return part }
+    if case .contents(let contents) = storage, offset <= self.size, size <= self.size - offset,
+      let part = Bytes(contents).slice(start + offset, size)
+    {
+      return part
+    }
+    return Bytes(
+      try FileContents(filling: count) { (place) throws(LinkError) in
+        try self.read(at: offset, into: place, count: count)
+      })
   }
 
   /// What mmap(2) takes: the descriptor, and where in its file the image begins; nil for memory.

@@ -31,14 +31,16 @@ package struct SegmentView: @unchecked Sendable {
 
   /// An image in memory, whose first page runs at `start`.
   package init(_ headers: ImageHeaders, mappedAt start: Address) {
-    parts = headers.segments.compactMap { segment in
-      (start &+ segment.offset).pointer.map {
+    var parts: [Part] = []
+    parts.reserveCapacity(headers.segments.count)
+    for segment in headers.segments {
+      guard let base = (start &+ segment.offset).pointer else { continue }
+      parts.append(
         Part(
           start: headers.base + segment.offset, size: segment.size, filled: segment.fileSize,
-          base: $0,
-          access: segment.access)
-      }
+          base: base, access: segment.access))
     }
+    self.parts = parts
   }
 
   /// An image that is not mapped, by the bytes of its file. They must outlive the view.

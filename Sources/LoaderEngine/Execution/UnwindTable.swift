@@ -14,8 +14,9 @@ struct UnwindTable {
   /// Run-time address of the first byte.
   private let start: UInt64
   private let text: AddressRange
-  private var entries: [Int: CommonEntry] = [:]
-  // Of the CIE that the last FDE named: the next one's too, nearly always.
+  /// Ascending.
+  private var entries: [(offset: Int, entry: CommonEntry)] = []
+  // Of the CIE that was met or named last: the next FDE names it too, nearly always.
   private var latest = CommonEntry()
   private var latestOffset = Int.min
   /// Fields that count from their own place, when asked for: whoever copies the table moves them.
@@ -52,7 +53,7 @@ struct UnwindTable {
     notesFields = end != nil
     var at = 0
     while true {
-      at = try passOrdinary(at, upTo: end)
+      if end == nil { at = try passOrdinary(at) }
       if at == end { return at }
       guard let length = word(at) else { throw Defect(offset: at, detail: "no end mark") }
       if length == 0 { return at }
@@ -63,11 +64,13 @@ struct UnwindTable {
       let end = body + Int(length)
       guard let id = word(body) else { throw Defect(offset: at, detail: "truncated record") }
       if id == 0 {
-        entries[at] = try commonEntry(body + 4, end)
+        latest = try commonEntry(body + 4, end)
+        latestOffset = at
+        entries.append((at, latest))
       } else {
         let offset = body - Int(id)
         if offset != latestOffset {
-          guard let entry = entries[offset] else {
+          guard let entry = entry(at: offset) else {
             throw Defect(offset: at, detail: "its CIE does not exist")
           }
           latest = entry
@@ -84,45 +87,60 @@ struct UnwindTable {
   /// 2 ns a record instead of 8 (J2.relative).
   ///
   /// - Returns: where the first other record begins.
-  private mutating func passOrdinary(_ start: Int, upTo end: Int?) throws(Defect) -> Int {
-    guard latest.address == 0x1B, !notesFields, latestOffset >= 0, latestOffset < start,
+  private mutating func passOrdinary(_ start: Int) throws(Defect) -> Int {
+    guard latest.address == 0x1B, latestOffset >= 0, latestOffset < start,
       bytes.count < Int(UInt32.max), let base = bytes.baseAddress
     else {
       return start
     }
     let count = UInt64(bytes.count)
+    guard count >= 16 else { return start }
+    let last = count - 16
     // To an offset of the table: what lies there, counted from where the code begins.
     let delta = self.start &- text.start.value &+ 8
-    var at = start
-    while at <= bytes.count - 16, at != end {
-      let head = (base + at).loadUnaligned(as: UInt64.self)
+    let room = text.size
+    // To an offset of the table: what a record there says, counted from its own field.
+    let own = 4 &- UInt64(latestOffset)
+    var latestBegin = self.latestBegin
+    defer { self.latestBegin = latestBegin }
+    var at = UInt64(start)
+    while at <= last {
+      let record = base + Int(truncatingIfNeeded: at)
+      let head = record.loadUnaligned(as: UInt64.self)
       let size = head & 0xFFFF_FFFF
-      let next = UInt64(truncatingIfNeeded: at &+ 4) &+ size
-      guard size >= 12, next <= count,
-        head &>> 32 == UInt64(truncatingIfNeeded: at &+ 4 &- latestOffset)
-      else { return at }
-      let body = (base + at + 8).loadUnaligned(as: UInt64.self)
-      let place = Int32(truncatingIfNeeded: body)
+      let next = at &+ size &+ 4
+      guard size >= 12, next <= count, head &>> 32 == at &+ own else { break }
+      let place = Int64((record + 8).loadUnaligned(as: Int32.self))
       // The unwinder passes over a location of zero.
       if place == 0 {
         isInOrder = false
       } else {
-        let begin =
-          UInt64(bitPattern: Int64(place)) &+ UInt64(truncatingIfNeeded: at) &+ delta
-        let length = UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: body &>> 32)))
-        guard begin <= text.size, length <= text.size &- begin else {
-          throw Defect(offset: at + 8, detail: "FDE for code outside its object")
+        let begin = UInt64(bitPattern: place) &+ (at &+ delta)
+        let length = UInt64(bitPattern: Int64((record + 12).loadUnaligned(as: Int32.self)))
+        guard begin <= room, length <= room &- begin else {
+          throw Defect(offset: Int(at) + 8, detail: "FDE for code outside its object")
         }
         if begin < latestBegin { isInOrder = false }
         latestBegin = begin
       }
-      at = Int(truncatingIfNeeded: next)
+      at = next
     }
-    return at
+    return Int(truncatingIfNeeded: at)
   }
 
   /// Whether the FDEs of a CIE tell places in four bytes, counted from where they stand.
-  func isOrdinary(_ offset: Int) -> Bool { entries[offset]?.address == 0x1B }
+  func isOrdinary(_ offset: Int) -> Bool { entry(at: offset)?.address == 0x1B }
+
+  /// The CIE at an offset.
+  private func entry(at offset: Int) -> CommonEntry? {
+    var (low, high) = (0, entries.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if entries[middle].offset < offset { low = middle + 1 } else { high = middle }
+    }
+    guard low < entries.count, entries[low].offset == offset else { return nil }
+    return entries[low].entry
+  }
 
   /// - Returns: how its FDEs encode addresses.
   private mutating func commonEntry(_ start: Int, _ end: Int) throws(Defect) -> CommonEntry {

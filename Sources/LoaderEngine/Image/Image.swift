@@ -87,46 +87,21 @@ public final class Image: Sendable {
   /// calling thread's.
   public func address(of name: String, version: String? = nil) -> Address? {
     guard version == nil, let short = ShortName(name) else { return find(name, version) }
-    return address(short, from: scope.table.plainStart)
+    switch scope.table.answer(to: short) {
+    case .address(let address): return Address(address)
+    case .none: return scope.table.isPlain ? nil : findUncommon(name)
+    case .undecided: return findUncommon(name)
+    }
   }
 
   /// The same for a name that was measured and hashed beforehand, in its default version. Takes no lock and
   /// allocates nothing.
   public func address(of name: SymbolName) -> Address? {
-    address(name, from: scope.table.plainStart)
-  }
-
-  // A miss is a loop over filters that calls nothing and keeps nothing; what else there is to do stands behind
-  // calls at the end of each (J3: a third of the instructions).
-
-  @inline(__always)
-  private func address<Name: PlainName>(_ name: Name, from start: UnsafePointer<PlainLookup>)
-    -> Address?
-  {
-    guard let member = scope.table.candidate(name.hash, from: start) else {
-      return scope.table.isPlain ? nil : addressUncommonly(name)
+    switch scope.table.answer(to: name) {
+    case .address(let address): return Address(address)
+    case .none: return scope.table.isPlain ? nil : findUncommon(name)
+    case .undecided: return findUncommon(name)
     }
-    return address(name, in: member)
-  }
-
-  @inline(never)
-  private func address<Name: PlainName>(_ name: Name, in member: UnsafePointer<PlainLookup>)
-    -> Address?
-  {
-    let address = PlainLookup.address(name, in: member)
-    // Neither 0 nor `undecided`.
-    if address &+ 1 > 1 { return Address(address) }
-    return address == 0 ? addressElsewhere(name, member + 1) : addressUncommonly(name)
-  }
-
-  @inline(never)
-  private func addressElsewhere<Name: PlainName>(
-    _ name: Name, _ start: UnsafePointer<PlainLookup>
-  ) -> Address? { address(name, from: start) }
-
-  @inline(never)
-  private func addressUncommonly<Name: PlainName>(_ name: Name) -> Address? {
-    name.spelled { findUncommon($0) }
   }
 
   @inline(never)
@@ -145,6 +120,18 @@ public final class Image: Sendable {
     return find(name, version: version)
   }
 
+  /// A short name that plain tables cannot decide on.
+  @inline(never)
+  private func findUncommon(_ name: String) -> Address? {
+    var name = name
+    return name.withUTF8 { bytes in
+      bytes.baseAddress.flatMap {
+        findUncommon(SymbolName(NameView(base: $0, count: bytes.count)))
+      }
+    }
+  }
+
+  @inline(never)
   private func findUncommon(_ name: SymbolName) -> Address? {
     var request = LookupRequest(name)
     request.takesNewest = true

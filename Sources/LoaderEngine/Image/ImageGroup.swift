@@ -6,25 +6,26 @@ internal import Synchronization
 
 /// A group of images, in the making and alive. Dropping it runs finalisers and unmaps.
 package final class ImageGroup: @unchecked Sendable {
+  // Changed by the thread that makes the group, one after the other: nothing here calls back while it is written.
   /// In the order of lookup: breadth-first from the one that was asked for.
-  package private(set) var images: [MappedImage] = []
+  @exclusivity(unchecked) package private(set) var images: [MappedImage] = []
   /// Groups that these images refer to, and holds on libraries of the process.
-  package var dependencies: [ImageGroup] = []
-  package var holds: [HostHandle] = []
+  @exclusivity(unchecked) package var dependencies: [ImageGroup] = []
+  @exclusivity(unchecked) package var holds: [HostHandle] = []
   /// For each image, the images of this group it needs.
-  package var edges: [[Int]] = []
+  @exclusivity(unchecked) package var edges: [[Int]] = []
   /// What references are looked up in: shared by all images of the group.
-  package internal(set) var localScope = Scope.empty
+  @exclusivity(unchecked) package internal(set) var localScope = Scope.empty
   private let memberScopes = Mutex<[ObjectIdentifier: Scope]>([:])
 
-  private var indirect: [IndirectReference] = []
+  @exclusivity(unchecked) private var indirect: [IndirectReference] = []
   private let arguments: ArgumentVector?
   /// Images whose initialisers have run, in that order.
-  private var started: [Int] = []
+  @exclusivity(unchecked) private var started: [Int] = []
   private let finishing = Mutex<Bool>(false)
-  package private(set) var relocationCount = 0
+  @exclusivity(unchecked) package private(set) var relocationCount = 0
   /// Words that were left alone because resolvers do not run.
-  package private(set) var unresolvedIndirectCount = 0
+  @exclusivity(unchecked) package private(set) var unresolvedIndirectCount = 0
 
   package init(arguments: ArgumentVector?) { self.arguments = arguments }
 

@@ -15,51 +15,51 @@ extension MappedImage {
     }
     try check(provider.entries.initialiser, "DT_INIT")
     try check(provider.entries.finaliser, "DT_FINI")
-    for (table, what) in [
-      (provider.entries.preinitialisers, "DT_PREINIT_ARRAY"),
-      (provider.entries.initialisers, "DT_INIT_ARRAY"),
-      (provider.entries.finalisers, "DT_FINI_ARRAY"),
-    ] where !table.isEmpty {
-      guard provider.view.pointer(table.address, table.size) != nil else {
+    try checkFunctions(provider.entries.preinitialisers, "DT_PREINIT_ARRAY")
+    try checkFunctions(provider.entries.initialisers, "DT_INIT_ARRAY")
+    try checkFunctions(provider.entries.finalisers, "DT_FINI_ARRAY")
+  }
+
+  private func checkFunctions(_ table: DynamicEntries.Table, _ what: String) throws(LinkError) {
+    guard !table.isEmpty else { return }
+    guard provider.view.pointer(table.address, table.size) != nil else {
+      throw LinkError(
+        file: name,
+        .malformed(structure: what, offset: table.address, detail: "leaves the loaded segments"))
+    }
+    try forEachFunction(table) { (function) throws(LinkError) in
+      if provider.view.isExecutable(function.value &- provider.bias) { return }
+      if options.binder?.isCode(function) == true { return }
+      let other =
+        HostImages.current().image(at: function) ?? LiveImages.image(at: function)?.provider
+      guard other?.isCode(function.value) == true else {
         throw LinkError(
           file: name,
-          .malformed(
-            structure: what, offset: table.address, detail: "leaves the loaded segments"))
-      }
-      for function in functions(table)
-      where !provider.view.isExecutable(function.value &- provider.bias)
-        && options.binder?.isCode(function) != true
-      {
-        let other =
-          HostImages.current().image(at: function) ?? LiveImages.image(at: function)?.provider
-        guard other?.isCode(function.value) == true else {
-          throw LinkError(
-            file: name,
-            .malformed(
-              structure: what, offset: table.address, detail: "\(function) is no code"))
-        }
+          .malformed(structure: what, offset: table.address, detail: "\(function) is no code"))
       }
     }
   }
 
-  /// The functions a relocated table names, in order.
-  private func functions(_ table: DynamicEntries.Table) -> [Address] {
+  /// Visits the functions a relocated table names, in its order or from its end.
+  private func forEachFunction<E: Error>(
+    _ table: DynamicEntries.Table, backwards: Bool = false, _ body: (Address) throws(E) -> Void
+  ) throws(E) {
     guard !table.isEmpty, let start = provider.view.pointer(table.address, table.size) else {
-      return []
+      return
     }
-    var found: [Address] = []
-    for index in 0..<Int(table.size / 8) {
-      let word = (start + index * 8).loadUnaligned(as: UInt64.self)
-      if word != 0, word != UInt64.max { found.append(Address(word)) }
+    let count = Int(table.size / 8)
+    for index in 0..<count {
+      let word = (start + (backwards ? count - 1 - index : index) * 8)
+        .loadUnaligned(as: UInt64.self)
+      if word != 0, word != UInt64.max { try body(Address(word)) }
     }
-    return found
   }
 
   /// gABI: DT_PREINIT_ARRAY, of an executable, before all other initialisers.
   func runPreinitialisers(_ arguments: ArgumentVector?) {
     guard isExecutable else { return }
-    for function in functions(provider.entries.preinitialisers) {
-      LinkedCode.initialise(function, arguments ?? ArgumentVector.ofProcess)
+    forEachFunction(provider.entries.preinitialisers) {
+      LinkedCode.initialise($0, arguments ?? ArgumentVector.ofProcess)
     }
   }
 
@@ -68,13 +68,11 @@ extension MappedImage {
     if provider.entries.initialiser != 0 {
       LinkedCode.initialise(address(provider.entries.initialiser), arguments)
     }
-    for function in functions(provider.entries.initialisers) {
-      LinkedCode.initialise(function, arguments)
-    }
+    forEachFunction(provider.entries.initialisers) { LinkedCode.initialise($0, arguments) }
   }
 
   func runFinalisers() {
-    for function in functions(provider.entries.finalisers).reversed() { LinkedCode.call(function) }
+    forEachFunction(provider.entries.finalisers, backwards: true) { LinkedCode.call($0) }
     if provider.entries.finaliser != 0 { LinkedCode.call(address(provider.entries.finaliser)) }
   }
 }

@@ -15,16 +15,23 @@ extension MappedImage {
       throw refuse(start, "lies outside the loaded segments")
     }
     let bytes = UnsafeRawBufferPointer(start: tail.pointer, count: Int(tail.count))
+    let defect: UnwindTable.Defect
+    do throws(UnwindTable.Defect) {
+      var table = UnwindTable(bytes, at: address(start), text: mapping.range)
+      try table.validate()
+      unwindRegistration = UnwindRegistration(address(start))
+      return
+    } catch {
+      defect = error
+    }
+    guard let end = unmarkedEnd(header, start, bytes) else {
+      throw refuse(start &+ UInt64(defect.offset), defect.detail)
+    }
     var table = UnwindTable(bytes, at: address(start), text: mapping.range)
-    let end = unmarkedEnd(header, start, bytes)
     do throws(UnwindTable.Defect) {
       try table.validate(upTo: end)
     } catch {
       throw refuse(start &+ UInt64(error.offset), error.detail)
-    }
-    guard let end else {
-      unwindRegistration = UnwindRegistration(address(start))
-      return
     }
     guard let copy = NearbyPages(end + 4, near: mapping.range),
       let moved = table.terminated(count: end, at: copy.start), copy.fill(moved)

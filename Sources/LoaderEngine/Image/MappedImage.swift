@@ -13,7 +13,7 @@ package final class MappedImage: @unchecked Sendable {
   package let options: ImageOptions
   package let identity: ImageSource.FileIdentity?
   /// Where its references are looked up, in order.
-  package var scopes: [Scope] = []
+  @exclusivity(unchecked) package var scopes: [Scope] = []
   // What keeps others usable: withdrawn before the memory goes.
   var threadModule: ThreadLocalModule?
   var threadBlock: StaticThreadBlock?
@@ -61,21 +61,17 @@ package final class MappedImage: @unchecked Sendable {
         file: source.name,
         .unsupported(what: "no dynamic section", help: "link it with -shared"))
     }
-    var relocatesText = options.redirectsText
-    if !relocatesText, options.textRelocations == .allowed {
-      relocatesText = try MappedImage.relocatesText(source, headers, dynamic)
-    }
+    let relocatesText =
+      options.redirectsText
+      || (options.textRelocations == .allowed
+        && MappedImage.relocatesText(source, headers, dynamic))
     let request = MappingRequest(
       source: source, size: headers.size, alignment: headers.alignment,
       fixedAddress: headers.kind == .executable ? Address(headers.base) : nil,
       segments: headers.segments,
       readOnlyAfterRelocation: headers.readOnlyAfterRelocation,
       relocatesText: relocatesText)
-    mapping = try mapper.map(request)
-    let start = mapping.range.start
-    provider = try SymbolProvider(
-      dynamic, SegmentView(headers, mappedAt: start), name: source.name,
-      bias: start.value &- headers.base, range: mapping.range, isHost: false)
+    (mapping, provider) = try MappedImage.map(request, headers, dynamic, by: mapper, options)
     provider.runsResolvers = options.runsResolvers
     provider.owner = self
     // Its linker has written offsets from the thread pointer into the code: those of the variables of
@@ -103,6 +99,37 @@ package final class MappedImage: @unchecked Sendable {
     threadModule = nil
     threadBlock = nil
     descriptors = nil
+  }
+
+  private typealias Mapped = (mapping: any ImageMapping, provider: SymbolProvider)
+
+  private static func map(
+    _ request: MappingRequest, _ headers: ImageHeaders, _ dynamic: Range<UInt64>,
+    by mapper: any Mapper, _ options: ImageOptions
+  ) throws(LinkError) -> Mapped {
+    do {
+      let mapped = try map(request, headers, dynamic, by: mapper)
+      guard options.textRelocations == .allowed, !request.relocatesText,
+        mapped.provider.entries.relocatesText
+      else { return mapped }
+    }
+    // It asks for relocation of text, and its source did not have it in memory to be asked before: hardly one does.
+    // What was mapped is gone by now, and its place free.
+    var request = request
+    request.relocatesText = true
+    return try map(request, headers, dynamic, by: mapper)
+  }
+
+  private static func map(
+    _ request: MappingRequest, _ headers: ImageHeaders, _ dynamic: Range<UInt64>,
+    by mapper: any Mapper
+  ) throws(LinkError) -> Mapped {
+    let mapping = try mapper.map(request)
+    let start = mapping.range.start
+    let provider = try SymbolProvider(
+      dynamic, SegmentView(headers, mappedAt: start), name: request.source.name,
+      bias: start.value &- headers.base, range: mapping.range, isHost: false)
+    return (mapping, provider)
   }
 
   /// Proves the headers of an image and maps it.
@@ -135,31 +162,27 @@ package final class MappedImage: @unchecked Sendable {
     return image
   }
 
-  /// Whether the dynamic section asks for relocation of text: read before mapping, since it decides how.
+  /// Whether the dynamic section asks for relocation of text, which decides how the image is mapped. Only where the
+  /// source has it in memory.
   private static func relocatesText(
     _ source: ImageSource, _ headers: ImageHeaders, _ dynamic: Range<UInt64>
-  ) throws(LinkError) -> Bool {
+  ) -> Bool {
     let count = Int(dynamic.upperBound - dynamic.lowerBound)
     for segment in headers.segments {
       let offset = dynamic.lowerBound &- headers.base &- segment.offset
       guard offset < segment.fileSize, UInt64(count) <= segment.fileSize - offset else { continue }
-      let at = segment.fileOffset + offset
-      func asks(_ bytes: UnsafeRawPointer) -> Bool {
-        for index in 0..<(count / 16) {
-          let entry = (bytes + index * 16).loadUnaligned(as: Elf64_Dyn.self)
-          if entry.d_tag == 0 { return false }
-          if entry.d_tag == Int64(DT_TEXTREL) { return true }
-          if entry.d_tag == Int64(DT_FLAGS) && entry.d_un.d_val & UInt64(DF_TEXTREL) != 0 {
-            return true
-          }
-        }
+      guard let bytes = source.borrow(at: segment.fileOffset + offset, count: count) else {
         return false
       }
-      if let bytes = source.borrow(at: at, count: count) { return asks(bytes) }
-      let copy = try FileContents(filling: count) { (place) throws(LinkError) in
-        try source.read(at: at, into: place, count: count)
+      for index in 0..<(count / 16) {
+        let entry = (bytes + index * 16).loadUnaligned(as: Elf64_Dyn.self)
+        if entry.d_tag == 0 { return false }
+        if entry.d_tag == Int64(DT_TEXTREL) { return true }
+        if entry.d_tag == Int64(DT_FLAGS) && entry.d_un.d_val & UInt64(DF_TEXTREL) != 0 {
+          return true
+        }
       }
-      return asks(copy.base)
+      return false
     }
     return false
   }

@@ -37,6 +37,7 @@ final class ArenaImage: ImageMapping, @unchecked Sendable {
       slot.writableRanges = ranges(request)
     }
     slot.relocatesText = request.relocatesText
+    slot.name = request.source.name
     if slot.isFresh { return try write(request, keepsText: false, clearsGaps: false) }
 
     let keepsText = isLaidOut && !request.relocatesText && showsText(of: request)
@@ -80,6 +81,7 @@ final class ArenaImage: ImageMapping, @unchecked Sendable {
     throws(LinkError)
   {
     var pieces = SlotPieces(slot)
+    var reading = ScatteredRead(request.source)
     let isFresh = slot.isFresh
     func clear(upTo end: UInt64, isGap: Bool) {
       pieces.forEach(upTo: end) { run, start, count in
@@ -99,12 +101,12 @@ final class ArenaImage: ImageMapping, @unchecked Sendable {
         (run, start, count) throws(LinkError) in
         if keepsText && run.kind == .text { return }
         let fileOffset = segment.fileOffset + (start - segment.offset)
-        try request.source.read(
-          at: fileOffset, into: slot.view(run.kind) + Int(start), count: count)
+        try reading.read(at: fileOffset, into: slot.view(run.kind) + Int(start), count: count)
       }
       clear(upTo: segment.end, isGap: false)
     }
     clear(upTo: request.size, isGap: true)
+    try reading.finish()
     slot.segments = request.segments
   }
 

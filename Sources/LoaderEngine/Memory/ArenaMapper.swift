@@ -67,7 +67,7 @@ public final class ArenaMapper: Mapper {
     try request.validate()
     guard request.fixedAddress == nil, request.size <= limits.image,
       let shape = try ImageShape(request), let space = openSpace(),
-      let slot = try space.take(shape, size: request.size)
+      let slot = try space.take(shape, size: request.size, for: request.source.name)
     else { return nil }
     let image = ArenaImage(slot, of: space)
     try image.fill(request)

@@ -18,6 +18,8 @@ final class ArenaSlot: @unchecked Sendable {
   var isFresh = true
   /// The image that was last mapped here: what lies outside its segments is zero.
   var segments: [LoadSegment] = []
+  /// What that image's source is called.
+  var name = ""
   var writableRanges: [WritableRange] = []
   var relocatesText = false
   /// When it was given back, as the arena counts.

@@ -22,6 +22,7 @@ final class ArenaSpace: @unchecked Sendable {
   private let alias: UnsafeMutableRawPointer
   private let descriptor: Int32
   private let mostKept: UInt64
+  private static let mostCompared = 8
   private let state: Mutex<State>
   /// In a child after fork(2) the read-only pages are still the parent's: nothing is written there any more.
   private let depth = hl_fork_depth()
@@ -67,11 +68,17 @@ final class ArenaSpace: @unchecked Sendable {
 
   /// A slot of a shape: one that was used before, or a new one.
   ///
+  /// - Parameter name: of the source. Of the slots that came back last, the one that had an image of this name is taken:
+  ///   it most likely shows the image's code already, which then need not be written (J1.memory: 5 of 30 µs).
   /// - Returns: nil when there is no space left.
-  func take(_ shape: ImageShape, size: UInt64) throws(LinkError) -> ArenaSlot? {
+  func take(_ shape: ImageShape, size: UInt64, for name: String) throws(LinkError) -> ArenaSlot? {
     guard hl_fork_depth() == depth else { return nil }
     let known = state.withLock { state -> ArenaSlot? in
-      guard let slot = state.kept[shape]?.popLast() else { return nil }
+      guard let place = state.kept.index(forKey: shape) else { return nil }
+      let latest = state.kept.values[place].indices.suffix(ArenaSpace.mostCompared)
+      guard let last = latest.last else { return nil }
+      let index = latest.last { state.kept.values[place][$0].name == name } ?? last
+      let slot = state.kept.values[place].remove(at: index)
       state.keptBytes -= slot.range.size
       return slot
     }

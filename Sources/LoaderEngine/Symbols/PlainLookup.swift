@@ -3,6 +3,15 @@
 // as there. Measured by J3; the filters' words are the only memory a miss touches besides this.
 internal import CLoaderSupport
 
+/// What plain tables know of a name.
+enum PlainAnswer: BitwiseCopyable {
+  case address(UInt64)
+  /// Nobody defines it.
+  case none
+  /// Only `SymbolLookup.find` can tell.
+  case undecided
+}
+
 /// The symbol tables of one image, for names without versions. Borrows them.
 struct PlainLookup: @unchecked Sendable, BitwiseCopyable {
   let bloom: UnsafeRawPointer
@@ -33,13 +42,11 @@ struct PlainLookup: @unchecked Sendable, BitwiseCopyable {
     return ~word & bits == 0
   }
 
-  /// What `address` answers when only `SymbolLookup.find` can tell.
-  static let undecided = UInt64.max
-
-  /// Where a name is defined; 0: it is not defined here. There is a GNU hash table, whose filter lets it pass.
+  /// Where a name is defined. There is a GNU hash table, whose filter lets it pass.
   @inline(__always)
-  static func address<Name: PlainName>(_ name: Name, in table: UnsafePointer<PlainLookup>) -> UInt64
-  {
+  static func answer<Name: PlainName>(
+    to name: Name, in table: UnsafePointer<PlainLookup>
+  ) -> PlainAnswer {
     let hash = name.hash
     // Lemire's remainder: exact for 32-bit numbers.
     let bucket = (table.pointee.bucketReciprocal &* UInt64(hash))
@@ -53,37 +60,36 @@ struct PlainLookup: @unchecked Sendable, BitwiseCopyable {
       if entry ^ hash <= 1 {
         let symbol = table.pointee.symbols + Int(number) &* 24
         let offset = UInt64(symbol.loadUnaligned(as: UInt32.self))
-        if offset < table.pointee.stringBytes,
-          name.isAt(
-            table.pointee.strings + Int(truncatingIfNeeded: offset),
-            room: table.pointee.stringBytes &- offset)
-        {
-          return value(symbol, number, table)
-        }
+        // A hash of 31 bits that two names share is rare enough to be asked about elsewhere: nothing need be kept over
+        // the comparison.
+        guard offset &+ name.reach <= table.pointee.stringBytes,
+          name.isAt(table.pointee.strings + Int(truncatingIfNeeded: offset))
+        else { return .undecided }
+        return value(symbol, number, table)
       }
       if entry & 1 != 0 { break }
       number &+= 1
     }
-    return 0
+    return .none
   }
 
   @inline(__always)
   private static func value(
     _ symbol: UnsafeRawPointer, _ number: UInt32, _ table: UnsafePointer<PlainLookup>
-  ) -> UInt64 {
+  ) -> PlainAnswer {
     // NOTYPE, OBJECT or FUNC, global or weak, with default visibility, in a section.
     let facts = (symbol + 4).loadUnaligned(as: UInt32.self)
     let ordinary: UInt64 = 0b111 << 0x20 | 0b111 << 0x10
     guard facts & 0x3C0 == 0, ordinary &>> UInt64(facts) & 1 != 0, facts &>> 16 &- 1 < 0xFEFF else {
-      return undecided
+      return .undecided
     }
     if let versions = table.pointee.versions {
       // The image's own version, or none.
       guard number < table.pointee.versionedCount,
         (versions + Int(number) &* 2).loadUnaligned(as: UInt16.self) < 2
-      else { return undecided }
+      else { return .undecided }
     }
     let value = (symbol + 8).loadUnaligned(as: UInt64.self)
-    return value == 0 ? undecided : table.pointee.bias &+ value
+    return value == 0 ? .undecided : .address(table.pointee.bias &+ value)
   }
 }

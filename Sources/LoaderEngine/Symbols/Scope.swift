@@ -129,35 +129,42 @@ package struct ScopeTable: @unchecked Sendable, BitwiseCopyable {
     if let filter, !NameFilter.mayHold(name.hash, filter, filterShift) { position = filteredCount }
     while position < plainCount {
       if PlainLookup.mayHold(name.hash, in: plain + position) {
-        let address = PlainLookup.address(name, in: plain + position)
-        if address != 0 { return address }
+        switch PlainLookup.answer(to: name, in: plain + position) {
+        case .address(let address): return address
+        case .undecided: return ScopeTable.undecided
+        case .none: break
+        }
       }
       position &+= 1
     }
     return position < count ? ScopeTable.undecided : 0
   }
 
-  /// The plain tables from the first one on whose filter lets a name pass; nil: none does.
+  package static let undecided = UInt64.max
+
+  /// What the plain tables know of a name, for a caller who has no use for the provider. A table whose filter
+  /// does not let the name pass is left without a call.
   @inline(__always)
-  func candidate(
-    _ hash: UInt32, from start: UnsafePointer<PlainLookup>
-  ) -> UnsafePointer<PlainLookup>? {
+  func answer<Name: PlainName>(to name: Name) -> PlainAnswer {
+    let hash = name.hash
     let end = plainEnd
-    var member = start
-    while member < end {
-      if PlainLookup.mayHold(hash, in: member) { return member }
-      member += 1
+    var table = UnsafePointer(plain)
+    while table < end {
+      if PlainLookup.mayHold(hash, in: table) {
+        let answer = PlainLookup.answer(to: name, in: table)
+        switch answer {
+        case .none: break
+        case .address, .undecided: return answer
+        }
+      }
+      table += 1
     }
-    return nil
+    return .none
   }
 
-  @inline(__always)
-  var plainStart: UnsafePointer<PlainLookup> { UnsafePointer(plain) }
   /// Whether the plain tables are all there are.
   @inline(__always)
   var isPlain: Bool { plainCount == count }
-
-  package static let undecided = PlainLookup.undecided
 
   @inline(__always)
   package func member(_ position: Int) -> UnsafePointer<Member> {

@@ -121,7 +121,13 @@ public struct SymbolName: @unchecked Sendable, BitwiseCopyable {
   package static func isEqual(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ count: Int)
     -> Bool
   {
-    if count >= 8 {
+    // Of 8 to 16 bytes, as most names are.
+    if UInt(bitPattern: count &- 8) <= 8 {
+      let last = count &- 8
+      return isSame(left, right, as: UInt64.self)
+        && isSame(left + last, right + last, as: UInt64.self)
+    }
+    if count > 16 {
       var at = 0
       let last = count &- 8
       while at < last {

@@ -29,19 +29,19 @@ package final class SymbolProvider: @unchecked Sendable {
   /// The process's own loader has it.
   package let isHost: Bool
   // Sound: set while the image is in the making, by the thread that makes it.
-  package var threadStorage: ThreadStorage = .none
+  @exclusivity(unchecked) package var threadStorage: ThreadStorage = .none
   /// Another image's code has its variables at a fixed offset from the thread pointer.
   package var isReachedByFixedOffset = false
   /// Whether its own relocations are done: an IFUNC's resolver may run.
-  package var isRelocated: Bool
+  @exclusivity(unchecked) package var isRelocated: Bool
   /// ELF: DT_SONAME. Readable as long as this, also when the process has unloaded the image.
   package let soname: NameView?
   /// What keeps the image mapped, of one that we have loaded.
   package weak var owner: AnyObject?
   /// Who needed it when it was loaded; nil for one that was asked for.
-  package var loader: SymbolProvider?
+  @exclusivity(unchecked) package var loader: SymbolProvider?
   /// Whether IFUNCs' resolvers of this image are called at all.
-  package var runsResolvers = true
+  @exclusivity(unchecked) package var runsResolvers = true
   private let copies: [UnsafeMutableRawPointer]
   private let byAddress = Mutex<SymbolIndex?>(nil)
   private let indirect = Mutex<[UInt64: UInt64]>([:])
@@ -131,7 +131,10 @@ package final class SymbolProvider: @unchecked Sendable {
   /// Whether a name is this image's: by DT_SONAME, or by the last part of its path, or by all of it.
   package func isNamed(_ wanted: NameView) -> Bool {
     if let soname, soname == wanted { return true }
-    return name.utf8.count >= wanted.count && isPathNamed(wanted)
+    guard wanted.count > 0, name.utf8.count >= wanted.count,
+      name.utf8.last == wanted[wanted.count - 1]
+    else { return false }
+    return isPathNamed(wanted)
   }
 
   private func isPathNamed(_ wanted: NameView) -> Bool {

@@ -39,13 +39,14 @@ enum Lookup {
     _ runner: Runner, _ id: String, _ image: Image, _ handle: UnsafeMutableRawPointer,
     _ names: [String], turns: Int, isThere: Bool = true
   ) throws {
+    let ours = Ours(names)
     let peer = Peer(names)
     let count = names.count * turns
     let found = isThere ? count : 0
     runner.measure(
       Figure(
         id: id, peer: "dlsym", rounds: 61,
-        measureOurs: { try perLookup(count, found: found) { find(names, turns, in: image) } },
+        measureOurs: { try perLookup(count, found: found) { ours.find(turns, in: image) } },
         measurePeer: { try perLookup(count, found: found) { peer.find(turns, in: handle) } }))
   }
 
@@ -59,9 +60,8 @@ enum Lookup {
   }
 
   @inline(never)
-  private static func find(_ names: [String], _ turns: Int, in image: Image) -> Int {
+  private static func find(_ names: [SymbolName], _ turns: Int, in image: Image) -> Int {
     var found = 0
-    // A span lends its names; a loop over the array would count references.
     let names = names.span
     for _ in 0..<turns {
       for index in names.indices where image.address(of: names[index]) != nil { found += 1 }
@@ -69,15 +69,40 @@ enum Lookup {
     return found
   }
 
-  @inline(never)
-  private static func find(_ names: [SymbolName], _ turns: Int, in image: Image) -> Int {
-    var found = 0
-    // A span lends its names; a loop over the array would count references.
-    let names = names.span
-    for _ in 0..<turns {
-      for index in names.indices where image.address(of: names[index]) != nil { found += 1 }
+  /// A name that is lent: a loop over strings counts a reference and gives it back for each, which is no part of a
+  /// lookup, and nothing that the peer does.
+  private struct LentName: ~Copyable {
+    let text: String
+
+    @inline(__always)
+    borrowing func isDefined(in image: Image) -> Bool { image.address(of: text) != nil }
+  }
+
+  /// Names as Swift has them, made beforehand.
+  private final class Ours {
+    private let names: UnsafeMutableBufferPointer<LentName>
+
+    init(_ texts: [String]) {
+      names = .allocate(capacity: texts.count)
+      for (index, text) in texts.enumerated() {
+        names.initializeElement(at: index, to: LentName(text: text))
+      }
     }
-    return found
+
+    deinit {
+      names.deinitialize()
+      names.deallocate()
+    }
+
+    @inline(never)
+    func find(_ turns: Int, in image: Image) -> Int {
+      var found = 0
+      let names = names.span
+      for _ in 0..<turns {
+        for index in names.indices where names[index].isDefined(in: image) { found += 1 }
+      }
+      return found
+    }
   }
 
   /// Names as C has them, made beforehand.
