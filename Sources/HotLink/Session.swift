@@ -75,7 +75,8 @@ public final class Session: Sendable {
   /// When debuggers are told of linked code (GDB's JIT interface).
   public enum Debugging: String, Sendable, CaseIterable {
     case off
-    /// When one is attached, which is looked for at each link and five times a second.
+    /// When one is attached: at each link, if it listens by a breakpoint on `__jit_debug_register_code`, and otherwise within
+    /// 0.2 seconds.
     case lazy
     case on
   }
@@ -220,8 +221,9 @@ public final class Session: Sendable {
   public func endLinking() { core.endLinking() }
 
   /// Returns when everything added so far is linked or refused. What nobody has begun with is linked on this thread, so that
-  /// a host that waits for its own `add` wakes nobody. For tests, and for hosts without a loop.
+  /// a host waits for no other one. For tests, for programs that compile at run time, and for hosts without a loop.
   ///
+  /// - Parameter seconds: how long it waits for another thread; a link on this one takes as long as it takes.
   /// - Returns: whether a generation is ready for `update()`.
   public func waitUntilLinked(seconds: Double = 30) -> Bool { core.waitUntilIdle(seconds) }
 

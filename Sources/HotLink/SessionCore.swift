@@ -14,8 +14,8 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   var markReady: @Sendable () -> Void = {}
   let work = Signal()
   let idle = Signal()
-  /// A thread reads or links (`takeTurn`).
-  let isTurnTaken = Atomic(false)
+  /// The thread that reads or links (`takeTurn`), as pthreads name it; 0: none.
+  let turn = Atomic<UInt>(0)
   var thread: BackgroundThread?
   private var source: ChangeSource?
   let files: FileTable
@@ -25,7 +25,6 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   // Belong to the linker's thread:
   var pace = SettlingPace()
   var nextLook: UInt64 = 0
-  var sawDebugger = false
   /// What has taken effect and is still to be settled and told. Belongs to who holds `linking`.
   var published: Published? {
     didSet { awaitsSettling.store(published != nil, ordering: .releasing) }
@@ -77,7 +76,8 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
 
   func follow(_ source: ChangeSource) throws {
     self.source = source
-    try source.start { [weak self] batch in self?.deliver(batch) }
+    let lendsThread = source.lendsThread
+    try source.start { [weak self] batch in self?.deliver(batch, mayLink: lendsThread) }
   }
 
   // MARK: start
@@ -111,13 +111,17 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     report.relocations = prepared.report.relocations
     report.functions = linked.space.slots.count
     report.undefinedFunctions = prepared.report.undefinedFunctions
-    state.withLock {
+    let handler = state.withLock {
       $0.generation = linked.generation
-      $0.isStarted = true
+      return $0.handler
     }
-    let handler = state.withLock { $0.handler }
     handler?(.started(report))
+    let isMore = state.withLock {
+      $0.isStarted = true
+      return !$0.batches.isEmpty || !$0.pending.isEmpty
+    }
     if source != nil { startThread() }
+    if isMore { wake() }
     return report
   }
 
@@ -216,6 +220,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     work.notify()
     thread?.join()
     thread = nil
+    endTurns()
     settlePublished()
   }
 }

@@ -3,6 +3,7 @@
 // noticed a few files; and the host's in `waitUntilLinked`. To wake a thread takes as long as a small link
 // (docs/decisions/0041).
 internal import CLoaderSupport
+internal import Glibc
 internal import LoaderEngine
 internal import Synchronization
 
@@ -20,7 +21,9 @@ extension SessionCore {
   private static let fewFiles = 4
 
   /// What a change source calls, on its own thread.
-  func deliver(_ batch: ChangeBatch) {
+  ///
+  /// - Parameter mayLink: that thread may be used for it.
+  func deliver(_ batch: ChangeBatch, mayLink: Bool) {
     linked.retirement.noteOwnThread(hl_gettid())
     let isStarted = state.withLock { state in
       if !state.isStarted && state.firstBatch == nil {
@@ -31,7 +34,7 @@ extension SessionCore {
       return state.isStarted
     }
     let isSmall = !batch.isComplete && batch.written.count <= SessionCore.fewFiles
-    if isStarted, isSmall, lendAHand() { return }
+    if mayLink, isStarted, isSmall, lendAHand() { return }
     work.notify()
     idle.notify()
   }
@@ -59,8 +62,11 @@ extension SessionCore {
         case .idle?: self.rest()
         case .busy?: break
         case .closed?: return
-        // Whoever is at it says when there is more.
-        case nil: self.work.wait(milliseconds: SettlingPace.longest)
+        case nil:
+          // It may be this session's end that has the turn.
+          if self.isClosed { return }
+          // Whoever is at it says when there is more.
+          self.work.wait(milliseconds: SettlingPace.longest)
         }
       }
     }
@@ -68,9 +74,10 @@ extension SessionCore {
 
   /// A turn on another thread than the linker's, which goes on with what is left.
   ///
-  /// - Returns: false when another thread is at it, and will see what is new.
+  /// - Returns: false when another thread is at it, and will see what is new; and when this one is publishing, whose code
+  ///   has called back.
   func lendAHand() -> Bool {
-    guard takeTurn() != nil else { return false }
+    guard !linking.isHeldHere, takeTurn() != nil else { return false }
     let isLeft = state.withLock { state in
       state.isBusy || !state.batches.isEmpty || (finishesInBackground && state.prepared != nil)
     }
@@ -82,9 +89,24 @@ extension SessionCore {
   ///
   /// - Returns: nil when another thread is at it.
   private func takeTurn() -> Turn? {
-    guard !isTurnTaken.exchange(true, ordering: .acquiring) else { return nil }
-    defer { isTurnTaken.store(false, ordering: .releasing) }
+    guard hasTakenTurn() else { return nil }
+    defer { turn.store(0, ordering: .releasing) }
     return linkOnce()
+  }
+
+  private func hasTakenTurn() -> Bool {
+    turn.compareExchange(
+      expected: 0, desired: UInt(pthread_self()), ordering: .acquiringAndReleasing
+    ).exchanged
+  }
+
+  var isClosed: Bool { state.withLock { $0.isClosed } }
+
+  /// Returns when no other thread reads or links. The session is closed: none begins.
+  func endTurns() {
+    guard turn.load(ordering: .relaxed) != UInt(pthread_self()) else { return }
+    while !hasTakenTurn() { idle.wait(milliseconds: 1) }
+    turn.store(0, ordering: .releasing)
   }
 
   private func linkOnce() -> Turn {
@@ -109,7 +131,19 @@ extension SessionCore {
     let readTime = reading.microseconds
     // What was refused waits for a change: a file that was saved as it was is none.
     let shouldLink = state.withLock { !$0.held && !$0.pending.isEmpty }
-    if shouldLink { link(readTime) } else { state.withLock { $0.noticedAt = 0 } }
+    if shouldLink {
+      link(readTime)
+    } else {
+      let isOffered = state.withLock { state in
+        state.noticedAt = 0
+        return !state.offered.isEmpty
+      }
+      // An archive of which nothing is linked anew.
+      if isOffered, linking.tryLock() {
+        takeOffered()
+        linking.unlock()
+      }
+    }
     let isIdle = state.withLock { state -> Bool in
       state.isBusy = !state.batches.isEmpty || (!state.pending.isEmpty && !state.held)
       return !state.isBusy
@@ -124,7 +158,7 @@ extension SessionCore {
   /// - Returns: whether something is ready for the host.
   func waitUntilIdle(_ seconds: Double) -> Bool {
     let deadline = Stopwatch.now() + UInt64(seconds * 1e9)
-    while state.withLock({ $0.isStarted && ($0.isBusy || !$0.batches.isEmpty) }),
+    while state.withLock({ !$0.isClosed && $0.isStarted && ($0.isBusy || !$0.batches.isEmpty) }),
       Stopwatch.now() < deadline
     {
       if !lendAHand() { idle.wait(milliseconds: 5) }

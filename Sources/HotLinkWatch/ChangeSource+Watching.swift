@@ -25,6 +25,7 @@ extension ChangeSource {
   ) -> ChangeSource {
     let thread = WatchThread()
     return ChangeSource(
+      lendsThread: true,
       start: { deliver in
         try thread.start { stopSignal throws(WatchError) in
           try WatchLoop(

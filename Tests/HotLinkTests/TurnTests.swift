@@ -21,6 +21,7 @@ struct TurnTests {
     private let deliver = Mutex<(@Sendable (ChangeBatch) -> Void)?>(nil)
     var source: ChangeSource {
       ChangeSource(
+        lendsThread: true,
         start: { [self] deliver in
           self.deliver.withLock { $0 = deliver }
           deliver(ChangeBatch(isComplete: true))
@@ -103,5 +104,36 @@ struct TurnTests {
     let answers = isOwn.withLock { $0 }
     #expect(answers.count == rounds && answers.contains(true))
     #expect(try session.call("value") == 1)
+  }
+
+  @Test("a session may be ended where a refusal is heard, on the thread of the change source")
+  func endsInHandler() throws {
+    let session = try Session(["unit.o": Self.source("value", 1)])
+    let deliveries = Deliveries()
+    let hasEnded = Mutex(false)
+    session.onEvent { [weak session] event in
+      guard case .refused = event else { return }
+      session?.endLinking()
+      hasEnded.withLock { $0 = true }
+    }
+    try session.follow(deliveries.source)
+    try session.start()
+    let path = FilePath(Compiled.folder.path).appending("broken-\(getpid()).o")
+    try Data("this is no object".utf8).write(to: URL(fileURLWithPath: path.string))
+    defer { unlink(path.string) }
+    let thread = Thread { deliveries.send(path) }
+    thread.stackSize = 8 << 20
+    thread.start()
+    for _ in 0..<3000 where !hasEnded.withLock({ $0 }) { usleep(10_000) }
+    #expect(hasEnded.withLock { $0 })
+  }
+
+  @Test("a session that has ended is not waited for")
+  func endedIsIdle() throws {
+    let session = try Session(["unit.o": Self.source("value", 1)])
+    try session.start()
+    session.endLinking()
+    try session.add(c: Self.source("value", 2), name: "unit.o")
+    #expect(!session.waitUntilLinked(seconds: 600))
   }
 }

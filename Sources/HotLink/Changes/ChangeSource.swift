@@ -28,15 +28,22 @@ public struct ChangeBatch: Sendable {
 /// Something that tells a session which files changed.
 public struct ChangeSource: Sendable {
   /// Begins to deliver. The first batch is complete (everything there is now). `deliver` is called
-  /// from the source's own thread, one call at a time, and returns quickly.
+  /// from the source's own thread, one call at a time, and returns quickly unless the source lends its thread.
   public var start: @Sendable (_ deliver: @escaping @Sendable (ChangeBatch) -> Void) throws -> Void
   /// Ends it; no `deliver` call begins after this returns. Called at most once, after `start`.
   public var stop: @Sendable () -> Void
 
+  /// A batch of a few files may be read and linked, and what comes of it told, in `deliver`: no other thread is woken then
+  /// before the new code is ready. The thread needs the stack that a process's first thread has, and what
+  /// changes meanwhile must not be missed. `stop` waits for it.
+  public var lendsThread: Bool
+
   public init(
+    lendsThread: Bool = false,
     start: @escaping @Sendable (@escaping @Sendable (ChangeBatch) -> Void) throws -> Void,
     stop: @escaping @Sendable () -> Void
   ) {
+    self.lendsThread = lendsThread
     self.start = start
     self.stop = stop
   }

@@ -15,10 +15,9 @@ extension SessionCore {
     nextLook = now + SessionCore.betweenLooks
     let isThere = mode == .on || Debugger.isAttached
     // One that has gone is noticed once.
-    guard isThere || sawDebugger, linking.tryLock() else { return }
+    guard isThere || linked.debugger.isActive, linking.tryLock() else { return }
     // With the lock held, an update of the host would have to wait for the next frame.
     defer { linking.unlock() }
-    sawDebugger = isThere
     linked.debugger.look()
     // A word on a stack that only looks like an address is overwritten soon.
     guard linked.debugger.isActive, linked.retirement.mayGoSoon else { return }

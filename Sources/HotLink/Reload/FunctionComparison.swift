@@ -233,32 +233,17 @@ private enum BareTargets {
       let extent = object.extent(ofSymbol: function)
       let (start, end) = (Int(extent.lowerBound), Int(extent.upperBound))
       var at = start
-      while at + 5 <= end {
-        let opcode = code[at]
-        var field = -1
-        if opcode == 0xE8 || opcode == 0xE9 {
-          field = at + 1
-        } else if opcode == 0x8D, at > start, code[at - 1] & 0xFB == 0x48, at + 6 <= end,
-          code[at + 1] & 0xC7 == 0x05
-        {
-          field = at + 2
-        } else if opcode == 0x0F, at + 6 <= end, code[at + 1] & 0xF0 == 0x80 {
-          field = at + 2
+      while let hit = BareBranches.next(in: code.span, from: at, low: start, end: end) {
+        at = hit.opcode + 1
+        guard hit.target < start || hit.target >= end, let callee = byStart[hit.target] else {
+          continue
         }
-        if field > 0, field + 4 <= end {
-          let displacement =
-            UInt32(code[field]) | UInt32(code[field + 1]) << 8 | UInt32(code[field + 2]) << 16
-            | UInt32(code[field + 3]) << 24
-          let target = field + 4 + Int(Int32(bitPattern: displacement))
-          if displacement != 0, target < start || target >= end, let callee = byStart[target] {
-            var hash = FunctionContents.start
-            FunctionContents.mix(&hash, object.name(ofSymbol: callee))
-            for byte in 0..<4 { code[field + byte] = UInt8(truncatingIfNeeded: hash >> (byte * 8)) }
-            at = field + 4
-            continue
-          }
+        var hash = FunctionContents.start
+        FunctionContents.mix(&hash, object.name(ofSymbol: callee))
+        for byte in 0..<4 {
+          code[hit.field + byte] = UInt8(truncatingIfNeeded: hash >> (byte * 8))
         }
-        at += 1
+        at = hit.field + 4
       }
     }
   }

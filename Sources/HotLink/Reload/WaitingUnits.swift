@@ -54,6 +54,8 @@ extension Program {
       let table = try prepared.set.commit()
       debugger.publish(prepared.debug)
       profiler?.publish(prepared.profile)
+      // Entries that a generation which is ready, or was refused, has made for what it moved.
+      for change in prepared.set.gotChanges { space.got.set(change.entry, change.value) }
       space.slots.publish(prepared.set.slotChanges)
       generation.extend(table)
       takeOver(prepared)

@@ -107,12 +107,12 @@ final class ObjectNamespace: @unchecked Sendable {
       for id in linked.globals {
         guard let definition = draft[id], definition.unit == linked.unit else { continue }
         let slot = SlotIndex(definition.slot)
-        if let next = alternative(to: id, without: set) {
+        if definition.isWeak, definition.kind != .function, set.dependents > 0 {
+          // Whoever defines it again, or has an own copy, means the one that is in use.
+          retained.append(id)
+        } else if let next = alternative(to: id, without: set) {
           draft.define(id, next)
           if slot != .none { changes.append(SlotTable.Change(slot, next.address)) }
-        } else if definition.isWeak, definition.kind != .function, set.dependents > 0 {
-          // Whoever defines it again means the one that is in use.
-          retained.append(id)
         } else {
           draft.remove(id)
           if slot != .none, !staysCallable { changes.append(SlotTable.Change(slot, 0)) }

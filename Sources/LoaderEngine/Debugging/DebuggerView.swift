@@ -61,8 +61,12 @@ package final class DebuggerView: @unchecked Sendable {
 
   package let mode: Mode
   private let space: LinkSpace
-  /// Whether somebody looks, so that what is linked from now on is shown at once.
-  package private(set) var isActive = false
+  /// Whether somebody looks, so that what is linked from now on is shown at once. Read by any thread.
+  package private(set) var isActive: Bool {
+    get { active.load(ordering: .relaxed) }
+    set { active.store(newValue, ordering: .relaxed) }
+  }
+  private let active = Atomic(false)
   private var parts: [Part] = []
   private var partOf: [UInt64: Part] = [:]
   private var nextID: UInt64 = 1
@@ -76,7 +80,7 @@ package final class DebuggerView: @unchecked Sendable {
   package init(_ mode: Mode, _ space: LinkSpace) {
     self.mode = mode
     self.space = space
-    isActive = mode == .on
+    active.store(mode == .on, ordering: .relaxed)
   }
 
   /// How many images are shown, the one of the stubs aside.

@@ -24,6 +24,7 @@ package final class LinkedSet: @unchecked Sendable {
   package internal(set) var indirectFunctions: [(slot: SlotIndex, resolver: Address)] = []
   /// GOT entries of symbols that moved.
   package internal(set) var gotChanges: [(entry: Address, value: UInt64)] = []
+  private var changedEntries: Set<Address> = []
   /// Functions that are called and defined nowhere: their slots lead to the lazy resolver.
   package internal(set) var deferredCalls: [SymbolID] = []
   /// With `allowUndefined`, what was missing.
@@ -98,6 +99,11 @@ package final class LinkedSet: @unchecked Sendable {
     if hasCommitted && !options.isRemovable { return }
     for allocation in allocations { space.arena.release(allocation) }
     for piece in threadAllocations { space.threadStorage.release(piece.offset, piece.size) }
+  }
+
+  /// Has an entry of the GOT changed at publication, once.
+  func changeEntry(_ entry: Address, _ value: UInt64) {
+    if changedEntries.insert(entry).inserted { gotChanges.append((entry, value)) }
   }
 
   /// Last step of a link: code becomes executable.

@@ -234,7 +234,10 @@ struct PlainFixUp {
       if relaxes {
         if relaxation == .all || target.flags.contains(.function) { return nil }
       }
-      guard target.id != .none, let entry = got.existingEntry(target.id) else { return nil }
+      // One that holds something else is of a link that was thrown away, or is to change with this one.
+      guard target.id != .none, let entry = got.existingEntry(target.id),
+        got.value(entry) == target.reference
+      else { return nil }
       return entry.value &+ a &- p
     default: return nil
     }

@@ -17,7 +17,6 @@ extension PlainFixUp {
     }
     // Relative words that no symbol names are a table of jumps, never a function's address.
     guard formula == .pcRelative, !linked.object.isNamed[section] else { return nil }
-    linked.codeEscapes = true
     return target.body
   }
 

@@ -153,7 +153,7 @@ extension LinkedSet {
       if definition.unit == linked.unit, let entry = space.got.existingEntry(id),
         space.got.value(entry) != target.reference
       {
-        gotChanges.append((entry, target.reference))
+        changeEntry(entry, target.reference)
       }
       return target
     }

@@ -15,13 +15,12 @@ extension FixUp {
         ordinal: relocation.symbol)
     }
     let (entry, isNew) = try space.got.entry(id, use)
-    guard isNew || target.id == .none || use != .address else { return entry.value }
     switch use {
     case .address:
       if isNew {
         space.got.set(entry, s ?? 0)
-      } else if space.got.value(entry) != s ?? 0 {
-        set.gotChanges.append((entry, s ?? 0))
+      } else if target.id == .none || s == target.reference, space.got.value(entry) != s ?? 0 {
+        set.changeEntry(entry, s ?? 0)
       }
     case .threadOffset:
       guard !target.flags.contains(.dynamicThreadLocal) else { throw needsStaticBlock(relocation) }
