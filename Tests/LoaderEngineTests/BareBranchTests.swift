@@ -1,4 +1,4 @@
-// Displacements found sixteen bytes at a time are those that are found one by one.
+// Displacements found eight bytes at a time are those that are found one by one.
 import LoaderEngine
 import Testing
 
