@@ -4,10 +4,11 @@ internal import LoaderEngine
 internal import Synchronization
 
 extension SessionCore {
-  /// Links everything that waits, and has it ready for the host.
+  /// Links everything that waits.
   ///
   /// - Parameter readTime: microseconds that reading it took.
-  func link(_ readTime: Double) {
+  /// - Returns: whether the host has something to take.
+  func link(_ readTime: Double) -> Bool {
     linking.lock()
     defer { linking.unlock() }
     settle()
@@ -28,12 +29,13 @@ extension SessionCore {
         return state.noticedAt
       }
       state.withLock { $0.prepared = prepared }
-      markReady()
+      return true
     } catch {
       // Kept: the next change may be what was missing.
       keep(changes)
       let handler = state.withLock { $0.handler }
       handler?(.refused(error))
+      return false
     }
   }
 

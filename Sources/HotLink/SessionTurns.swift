@@ -20,6 +20,9 @@ extension SessionCore {
   /// Files of one batch, at most, that the watcher's thread links itself: it notices nothing meanwhile.
   private static let fewFiles = 4
 
+  /// Microseconds, when the host looks at once.
+  private static let swapTime: UInt32 = 300
+
   /// What a change source calls, on its own thread.
   ///
   /// - Parameter mayLink: that thread may be used for it.
@@ -34,7 +37,7 @@ extension SessionCore {
       return state.isStarted
     }
     let isSmall = !batch.isComplete && batch.written.count <= SessionCore.fewFiles
-    if mayLink, isStarted, isSmall, lendAHand() { return }
+    if mayLink, isStarted, isSmall, lendAHand(whileHostTakes: SessionCore.swapTime) { return }
     work.notify()
     idle.notify()
   }
@@ -74,14 +77,16 @@ extension SessionCore {
 
   /// A turn on another thread than the linker's, which goes on with what is left.
   ///
+  /// - Parameter pause: microseconds for which the linker's thread is left asleep, since the host is about to take what is
+  ///   ready, on the other of two processors.
   /// - Returns: false when another thread is at it, and will see what is new; and when this one is publishing, whose code
   ///   has called back.
-  func lendAHand() -> Bool {
-    guard !linking.isHeldHere, takeTurn() != nil else { return false }
-    let isLeft = state.withLock { state in
-      state.isBusy || !state.batches.isEmpty || (finishesInBackground && state.prepared != nil)
-    }
-    if isLeft { work.notify() }
+  @discardableResult
+  func lendAHand(whileHostTakes pause: UInt32 = 0) -> Bool {
+    guard !linking.isHeldHere, let turn = takeTurn() else { return false }
+    if turn == .idle, finishesInBackground, pause > 0 { usleep(pause) }
+    let isLeft = state.withLock { $0.isBusy || !$0.batches.isEmpty }
+    if isLeft || (finishesInBackground && awaitsHost) { work.notify() }
     return true
   }
 
@@ -131,8 +136,9 @@ extension SessionCore {
     let readTime = reading.microseconds
     // What was refused waits for a change: a file that was saved as it was is none.
     let shouldLink = state.withLock { !$0.held && !$0.pending.isEmpty }
+    var isReady = false
     if shouldLink {
-      link(readTime)
+      isReady = link(readTime)
     } else {
       let isOffered = state.withLock { state in
         state.noticedAt = 0
@@ -144,6 +150,8 @@ extension SessionCore {
         linking.unlock()
       }
     }
+    // Nearly last, so that the host finds no lock taken; not inside one, because the session may end with it.
+    if isReady { markReady() }
     let isIdle = state.withLock { state -> Bool in
       state.isBusy = !state.batches.isEmpty || (!state.pending.isEmpty && !state.held)
       return !state.isBusy
