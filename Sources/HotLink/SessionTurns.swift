@@ -36,7 +36,8 @@ extension SessionCore {
       }
       return state.isStarted
     }
-    let isSmall = !batch.isComplete && batch.written.count <= SessionCore.fewFiles
+    let isSmall =
+      !batch.isComplete && batch.written.count + batch.removed.count <= SessionCore.fewFiles
     if mayLink, isStarted, isSmall, lendAHand(whileHostTakes: SessionCore.swapTime) { return }
     work.notify()
     idle.notify()
@@ -81,7 +82,6 @@ extension SessionCore {
   ///   ready, on the other of two processors.
   /// - Returns: false when another thread is at it, and will see what is new; and when this one is publishing, whose code
   ///   has called back.
-  @discardableResult
   func lendAHand(whileHostTakes pause: UInt32 = 0) -> Bool {
     guard !linking.isHeldHere, let turn = takeTurn() else { return false }
     if turn == .idle, finishesInBackground, pause > 0 { usleep(pause) }
