@@ -37,6 +37,35 @@ int hl_populate(void *address, size_t length, int write) {
   return madvise(address, length, write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ) ? errno : 0;
 }
 
+enum { huge_page = 2 << 20 };
+
+static size_t whole_huge_pages(size_t size) {
+  return size > SIZE_MAX - huge_page ? 0 : (size + huge_page - 1) & ~(size_t)(huge_page - 1);
+}
+
+void *hl_allocate_large(size_t size) {
+  size = whole_huge_pages(size);
+  if (size == 0) return NULL;
+  const int protection = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS;
+  // Kernels from 6.7 on place it where huge pages fit.
+  char *start = mmap(NULL, size, protection, flags, -1, 0);
+  if (start == MAP_FAILED) return NULL;
+  size_t outside = (size_t)(-(uintptr_t)start & (huge_page - 1));
+  if (outside != 0) {
+    munmap(start, size);
+    start = mmap(NULL, size + huge_page, protection, flags, -1, 0);
+    if (start == MAP_FAILED) return NULL;
+    outside = (size_t)(-(uintptr_t)start & (huge_page - 1));
+    if (outside != 0) munmap(start, outside);
+    start += outside;
+    if (huge_page - outside != 0) munmap(start + size, huge_page - outside);
+  }
+  (void)madvise(start, size, MADV_HUGEPAGE);  // best effort
+  return start;
+}
+
+void hl_free_large(void *address, size_t size) { munmap(address, whole_huge_pages(size)); }
+
 void hl_name_mapping(void *address, size_t length, const char *name) {
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41

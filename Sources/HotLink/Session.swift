@@ -131,15 +131,27 @@ public final class Session: Sendable {
     try add(contents: FileContents(reading: path), path: path, isWhole: isWhole)
   }
 
+  /// Adds or replaces many units from bytes, which are proven side by side. Their order is that of the list.
+  ///
+  /// - Throws: `LinkError` of the first that cannot be linked; nothing is added then.
+  public func add(_ units: [(name: String, bytes: [UInt8])]) throws(LinkError) {
+    try enqueue(core.prove(units))
+  }
+
   /// Adds or replaces the units (or archives) in many files, which are read side by side. Their order is that of the list.
   ///
   /// - Throws: `LinkError` of the first file that cannot be read or linked; nothing is added then.
   public func add(_ paths: [FilePath]) throws(LinkError) {
+    try enqueue(core.readFiles(paths))
+  }
+
+  private func enqueue(_ results: [Result<UnitFile?, LinkError>]) throws(LinkError) {
     var files: [UnitFile] = []
-    for result in core.readFiles(paths) {
+    files.reserveCapacity(results.count)
+    for result in results {
       if let file = try result.get() { files.append(file) }
     }
-    for file in files { core.enqueue(file) }
+    core.enqueue(files)
   }
 
   private func add(contents: FileContents, path: FilePath, isWhole: Bool = false)
@@ -147,7 +159,7 @@ public final class Session: Sendable {
   {
     var file = try UnitReader.parse(Bytes(contents), path: path)
     file.isWhole = isWhole
-    core.enqueue(file)
+    core.enqueue([file])
   }
 
   /// Removes a unit at the next `update()`.

@@ -47,8 +47,8 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
 
   // MARK: what is new
 
-  func enqueue(_ file: UnitFile) {
-    note(file)
+  func enqueue(_ files: [UnitFile]) {
+    note(files)
     wake()
   }
 
@@ -59,14 +59,15 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     wake()
   }
 
-  func note(_ file: UnitFile) {
+  func note(_ read: [UnitFile]) {
     state.withLock { state in
-      note(files.update(file), into: &state)
-      state.offered.append(file)
+      note(files.update(read), into: &state)
+      state.offered += read
     }
   }
 
   func note(_ changes: [UnitChange], into state: inout State) {
+    state.pending.expect(changes.count)
     for change in changes {
       state.pending.note(change)
       state.held = false

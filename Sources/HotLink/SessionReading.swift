@@ -10,42 +10,61 @@ extension SessionCore {
   func read(_ batch: ChangeBatch) -> [Refusal] {
     var refusals: [Refusal] = []
     var same: [String] = []
+    var files: [UnitFile] = []
     for (path, result) in zip(batch.written, readFiles(batch.written)) {
       switch result {
       case .success(nil): same.append(path.string)
-      case .success(let file?):
-        note(file)
+      case .success(let file?): files.append(file)
       case .failure(let error):
         if case .system(let system) = error.reason, system.code == ENOENT { continue }
         refusals.append(Refusal(unit: path.string, reason: .link(error)))
       }
     }
+    note(files)
     var gone = batch.removed
-    if batch.isComplete { gone += files.paths(notIn: Set(batch.written)) }
+    if batch.isComplete { gone += self.files.paths(notIn: Set(batch.written)) }
     state.withLock { state in
-      for path in gone { note(files.remove(path), into: &state) }
+      for path in gone { note(self.files.remove(path), into: &state) }
     }
     if !batch.isComplete { tell(unchanged: same) }
     return refusals
   }
 
+  /// Files of one reading above which they share memory.
+  private static let manyFiles = 64
+
   /// Reads and proves files, side by side; nil is a file that holds what it held.
   func readFiles(_ paths: [FilePath]) -> [Result<UnitFile?, LinkError>] {
     let files = files
-    return [Result<UnitFile?, LinkError>](unsafeUninitializedCapacity: paths.count) {
+    let blocks = paths.count > SessionCore.manyFiles ? FileBlocks() : nil
+    return sideBySide(paths.count) { index throws(LinkError) in
+      try UnitReader.read(paths[index], known: files.content(paths[index]), into: blocks)
+    }
+  }
+
+  /// Proves what is in memory already, side by side.
+  func prove(_ units: [(name: String, bytes: [UInt8])]) -> [Result<UnitFile?, LinkError>] {
+    sideBySide(units.count) { index throws(LinkError) in
+      try UnitReader.parse(
+        Bytes(FileContents(units[index].bytes)), path: FilePath(units[index].name))
+    }
+  }
+
+  private func sideBySide(
+    _ count: Int, _ read: (Int) throws(LinkError) -> UnitFile?
+  ) -> [Result<UnitFile?, LinkError>] {
+    [Result<UnitFile?, LinkError>](unsafeUninitializedCapacity: count) {
       buffer, initialized in
       guard let results = buffer.baseAddress else { return }
       // Sound: each file is read by one thread, and the array is there until all are read.
       nonisolated(unsafe) let places = results
-      Workers.share(paths.count, by: 8) { part in
+      Workers.share(count, by: 8) { part in
         for index in part {
           (places + index).initialize(
-            to: Result { () throws(LinkError) in
-              try UnitReader.read(paths[index], known: files.content(paths[index]))
-            })
+            to: Result { () throws(LinkError) in try read(index) })
         }
       }
-      initialized = paths.count
+      initialized = count
     }
   }
 

@@ -34,6 +34,26 @@ struct SlotTableTests {
     }
   }
 
+  @Test(
+    "Slots whose cells were made ahead are given in the same order, and lead to the same resolver")
+  func reserved() throws {
+    let plain = try LinkSpace()
+    let ahead = try LinkSpace()
+    let thread = Errand { try? ahead.slots.reserve(20_000) }
+    thread.wait()
+    #expect(ahead.slots.count == 0)
+    for number in 0..<30_000 {
+      let slot = try ahead.slots.slot(of: ahead.names.intern("f\(number)"))
+      #expect(try plain.slots.slot(of: plain.names.intern("f\(number)")) == slot)
+      guard number % 1000 == 0 else { continue }
+      #expect(ahead.slots.body(slot) == nil)
+      func cell(_ space: LinkSpace) -> [UInt8]? {
+        space.arena.bytes(at: space.slots.stub(slot), count: Int(X86_64.cellSize))
+      }
+      #expect(cell(ahead) != nil)
+    }
+  }
+
   @Test("A stub calls the newest body", arguments: [Arena.BackingChoice.automatic, .anonymous])
   func publication(_ backing: Arena.BackingChoice) throws {
     let bench = try Bench(3, backing)

@@ -26,6 +26,34 @@ struct WorkersTests {
     }
   }
 
+  @Test("An errand is done once, at the latest when it is waited for or dropped")
+  func errand() {
+    let done = Atomic(0)
+    let errand = Errand { done.wrappingAdd(1, ordering: .relaxed) }
+    errand.wait()
+    #expect(done.load(ordering: .relaxed) == 1)
+    errand.wait()
+    #expect(done.load(ordering: .relaxed) == 1)
+    var dropped: Errand? = Errand {
+      usleep(20_000)
+      done.wrappingAdd(1, ordering: .relaxed)
+    }
+    #expect(dropped != nil)
+    dropped = nil
+    #expect(done.load(ordering: .relaxed) == 2)
+    // One after the other.
+    let first = Errand {
+      usleep(20_000)
+      done.wrappingAdd(1, ordering: .relaxed)
+    }
+    let second = Errand {
+      first.wait()
+      if done.load(ordering: .relaxed) == 3 { done.wrappingAdd(1, ordering: .relaxed) }
+    }
+    second.wait()
+    #expect(done.load(ordering: .relaxed) == 4)
+  }
+
   @Test("Signals of the process go to its own threads")
   func signals() {
     let own = pthread_self()

@@ -145,6 +145,7 @@ enum Policy: String, CaseIterable {
     ("Sources/LoaderEngine/ELF/DynamicEntries.swift", "reads the section that was proven"),
     ("Sources/LoaderEngine/ELF/Bytes.swift", "the one reader of untrusted bytes"),
     ("Sources/LoaderEngine/ELF/FileContents.swift", "owns them"),
+    ("Sources/LoaderEngine/ELF/FileBlock.swift", "memory that files share"),
     ("Sources/LoaderEngine/ELF/ImageSource.swift", "copies them to where they are mapped"),
     ("Sources/LoaderEngine/Relocation/RelocationRow.swift", "a field writes itself"),
     ("Sources/LoaderEngine/Architecture/", "stubs are instruction bytes"),

@@ -7,7 +7,7 @@ import Testing
   private static let count = 150
 
   /// Objects with all that one thread leaves to another: GOT entries, callbacks with and without a relocation, jump
-  /// tables, merged strings, local functions, exceptions, COMDAT groups.
+  /// tables, merged strings, local functions, those that are chosen at the start, exceptions, COMDAT groups.
   private func objects(in folder: TemporaryFolder) throws -> [String] {
     for number in 0..<Self.count {
       let next = (number + 1) % Self.count
@@ -20,9 +20,12 @@ import Testing
         int (*table\(number)[])(int) = {local, value\(next)};
         const char *names\(number)[] = {"unit \(number)", "of all", "units"};
         static int take(int (*f)(int), int n) { return f(n); }
+        extern "C" { static int (*pick\(number)(void))(int) { return local; } }
+        static int chosen\(number)(int) __attribute__((ifunc("pick\(number)")));
         extern "C" int value\(number)(int n) {
           switch (n) { case 0: return 3; case 1: return shared\(next); case 2: puts(names\(number)[1]); return 5;
-            case 3: return 8; case 4: return common(n); case 5: return take(local, n); }
+            case 3: return 8; case 4: return common(n); case 5: return take(local, n);
+            case 6: return chosen\(number)(n); }
           try { if (n > 100) throw n; return take(&local, n) + shared\(next); } catch (int m) { return m - 1; }
         }
 

@@ -17,6 +17,10 @@ int hl_memfd_create(const char *name);
 void *hl_map_fixed_noreplace(void *address, size_t length, int protection, int flags, int fd,
                              off_t offset);
 int hl_populate(void *address, size_t length, int write);
+// Zeroed memory of whole huge pages (2 MiB), as far as the kernel has any; NULL when there is no memory. Given back with
+// the same size.
+void *hl_allocate_large(size_t size);
+void hl_free_large(void *address, size_t size);
 void hl_name_mapping(void *address, size_t length, const char *name);
 // Puts writable huge pages of 2 MiB over what is mapped there. Returns 0, or errno and nothing changed.
 int hl_map_huge(void *address, size_t length);
@@ -35,6 +39,8 @@ int hl_sync_rewritten(void);
 void hl_watch_forks(void);
 uint32_t hl_forks(void);
 uint32_t hl_fork_depth(void);
+// Has the processor fetch a cache line that is going to be read.
+static inline void hl_prefetch(const void *address) { __builtin_prefetch(address); }
 // How many processors this process may use.
 int hl_processors(void);
 int hl_gettid(void);

@@ -17,6 +17,7 @@ struct ChangeSet {
 
   init(_ program: Program, _ changes: [UnitChange]) {
     changedNames = changes.map(\.name)
+    program.expectUnits(changes.count)
     for change in changes {
       if let object = change.object {
         add(program.makeUnit(change.name), object)

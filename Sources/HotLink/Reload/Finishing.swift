@@ -33,13 +33,16 @@ extension Program {
             rooms: plan.rooms,
             presence: debug.presences.isEmpty ? nil : debug.presences[index]),
           plan: plan, initialisers: initialisers.toRun, isNew: unit.version == nil))
-      members[index].version.captureImages(set.space.arena)
       if generation.number > 0, !isSame {
         comparisons.append(
           Comparison(
             unit: unit, version: members[index].version, old: unit.version,
             initialisers: initialisers))
       }
+    }
+    let (versions, arena) = (members.map(\.version), set.space.arena)
+    Workers.share(versions.count, by: 64) { part in
+      for version in versions[part] { version.captureImages(arena) }
     }
     for id in set.options.keptCommons.keys.sorted() where set.definition(of: id)?.isCommon == true {
       let unit = set.definition(of: id).map { name(ofUnit: $0.unit) } ?? ""

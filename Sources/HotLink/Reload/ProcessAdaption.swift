@@ -26,7 +26,9 @@ extension Program {
 
   private static func asksForExecutableStack(_ object: ObjectFile) -> Bool {
     object.sections.indices.contains {
-      object.sections[$0].isExecutable && object.name(ofSection: $0) == ".note.GNU-stack"
+      let section = object.sections[$0]
+      return section.isExecutable && !section.isAllocated
+        && object.isSection($0, named: ".note.GNU-stack")
     }
   }
 }

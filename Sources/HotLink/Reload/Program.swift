@@ -208,6 +208,13 @@ final class Program: @unchecked Sendable {
     return link
   }
 
+  /// Has room for so many units that are not known yet.
+  func expectUnits(_ count: Int) {
+    guard units.isEmpty else { return }
+    units.reserveCapacity(count)
+    unitByName.reserveCapacity(count)
+  }
+
   func makeUnit(_ name: String) -> Unit {
     let fresh = Unit(id: UInt32(units.count), name: name)
     if let known = unitByName.updateValue(fresh, forKey: name) {

@@ -16,7 +16,7 @@ struct LazyUnits {
   static func canWait(_ object: ObjectFile) -> Bool {
     guard object.groups.isEmpty else { return false }
     for (section, role) in SectionRole.all(of: object).enumerated() {
-      if role == .text, SectionRole.isFragment(object.name(ofSection: section)) { return false }
+      if role == .text, SectionRole.isFragment(object, section) { return false }
       if role.isInitialiserTable || role.isThreadLocal || role == .encapsulated { return false }
     }
     for index in object.firstGlobal..<object.symbols.count {

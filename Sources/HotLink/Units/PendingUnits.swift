@@ -11,6 +11,13 @@ struct PendingUnits {
 
   func contains(_ name: String) -> Bool { places[name] != nil }
 
+  /// Has room for so many more.
+  mutating func expect(_ count: Int) {
+    guard count > 1 else { return }
+    if changes.isEmpty { changes.reserveCapacity(count) }
+    places.reserveCapacity(places.count + count)
+  }
+
   /// Notes a change, in place of an earlier one of that unit.
   mutating func note(_ change: UnitChange) {
     if let known = places.updateValue(changes.count, forKey: change.name) {

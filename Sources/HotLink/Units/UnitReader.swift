@@ -20,10 +20,15 @@ struct UnitFile {
 enum UnitReader {
   /// Reads and validates a file.
   ///
-  /// - Parameter known: the content already linked: an unchanged file is not parsed.
+  /// - Parameters:
+  ///   - known: the content already linked: an unchanged file is not parsed.
+  ///   - blocks: where files go that are read together.
   /// - Returns: nil when the content is the same as `known`.
-  static func read(_ path: FilePath, known: Bytes?) throws(LinkError) -> UnitFile? {
-    let content = Bytes(try FileContents(reading: path))
+  static func read(_ path: FilePath, known: Bytes?, into blocks: FileBlocks? = nil)
+    throws(LinkError)
+    -> UnitFile?
+  {
+    let content = Bytes(try FileContents(reading: path, into: blocks))
     if let known, known.isSame(as: content) { return nil }
     return try parse(content, path: path)
   }

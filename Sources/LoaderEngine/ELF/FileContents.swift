@@ -9,17 +9,23 @@ public final class FileContents: @unchecked Sendable {
   package let base: UnsafeRawPointer
   /// Size in bytes.
   public let count: Int
-  /// Whose elements the bytes are; nil: they are our own.
-  private let array: [UInt8]?
+  private let owner: Owner
 
-  private init(adopting base: UnsafeMutableRawPointer, count: Int) {
+  /// Whose memory it is.
+  private enum Owner {
+    case own
+    case array([UInt8])
+    case block(FileBlock)
+  }
+
+  private init(adopting base: UnsafeMutableRawPointer, count: Int, of owner: Owner = .own) {
     self.base = UnsafeRawPointer(base)
     self.count = count
-    array = nil
+    self.owner = owner
   }
 
   deinit {
-    if array == nil { free(UnsafeMutableRawPointer(mutating: base)) }
+    if case .own = owner { free(UnsafeMutableRawPointer(mutating: base)) }
   }
 
   /// Shares the bytes with the array; nothing is copied.
@@ -29,10 +35,10 @@ public final class FileContents: @unchecked Sendable {
     // is held elsewhere writes to a copy.
     if let base = bytes.withUnsafeBytes({ $0.baseAddress }), !bytes.isEmpty {
       self.base = base
-      array = bytes
+      owner = .array(bytes)
     } else {
       base = UnsafeRawPointer(FileContents.allocate(0))
-      array = nil
+      owner = .own
     }
   }
 
@@ -41,6 +47,11 @@ public final class FileContents: @unchecked Sendable {
   /// - Throws: `LinkError` with the system call that failed. A file that shrinks while it is read
   ///   gives what was there; the reader of the format finds what is missing.
   public convenience init(reading path: FilePath) throws(LinkError) {
+    try self.init(reading: path, into: nil)
+  }
+
+  /// - Parameter blocks: where small files go that are read together.
+  package convenience init(reading path: FilePath, into blocks: FileBlocks?) throws(LinkError) {
     let name = path.string
     let descriptor = path.withPlatformString { open($0, O_RDONLY | O_CLOEXEC) }
     guard descriptor >= 0 else {
@@ -55,20 +66,21 @@ public final class FileContents: @unchecked Sendable {
       throw LinkError(file: name, .unsupported(what: "not a regular file", help: "name a file"))
     }
     let size = Int(status.st_size)
-    let storage = FileContents.allocate(size)
+    let shared = blocks?.take(size)
+    let storage = shared?.0 ?? FileContents.allocate(size)
     var filled = 0
     while filled < size {
       let got = read(descriptor, storage + filled, size - filled)
       if got < 0 && errno == EINTR { continue }
       guard got >= 0 else {
         let error = SystemError("read", name)
-        free(storage)
+        if shared == nil { free(storage) }
         throw LinkError(file: name, .system(error))
       }
       if got == 0 { break }
       filled += got
     }
-    self.init(adopting: storage, count: filled)
+    self.init(adopting: storage, count: filled, of: shared.map { .block($0.1) } ?? .own)
   }
 
   /// Reads a descriptor to its end, for example standard input.

@@ -49,6 +49,10 @@ package final class ObjectFile: Sendable {
   package let groups: [SectionGroup]
   /// Sections of type SHT_RELA, SHT_REL and SHT_CREL, with `info` naming an existing section.
   package let relocationSections: [Int]
+  /// Some symbol is COMMON.
+  package let hasCommons: Bool
+  /// Some section follows another one's order.
+  package let hasFollowers: Bool
   private let sectionNames: StringTable
   /// Of sections that are not SHT_RELA, their relocations.
   private let decoded: [Int: RecordTable<Elf64_Rela>]
@@ -169,6 +173,7 @@ package final class ObjectFile: Sendable {
       extended = table
     }
     var reserved: [Int32] = []
+    var hasCommons = false
     var isNamed = [Bool](repeating: false, count: sections.count)
     for index in 0..<symbols.count {
       let symbol = symbols[index]
@@ -177,14 +182,15 @@ package final class ObjectFile: Sendable {
         throw malformed("symbol \(index)", at, "name outside the name table")
       }
       let shndx = symbol.st_shndx
-      if shndx == 0xFFF2,
-        symbolNames.name(at: symbol.st_name).map({ $0 == "__gnu_lto_slim" }) == true
-      {
-        throw LinkError(
-          file: name,
-          .unsupported(
-            what: "GCC LTO object without machine code",
-            help: "compile without -flto, or with -ffat-lto-objects"))
+      if shndx == 0xFFF2 {
+        hasCommons = true
+        if symbolNames.name(at: symbol.st_name).map({ $0 == "__gnu_lto_slim" }) == true {
+          throw LinkError(
+            file: name,
+            .unsupported(
+              what: "GCC LTO object without machine code",
+              help: "compile without -flto, or with -ffat-lto-objects"))
+        }
       }
       var section = Int(shndx)
       if shndx == UInt16(truncatingIfNeeded: SHN_XINDEX) {
@@ -282,6 +288,8 @@ package final class ObjectFile: Sendable {
       sectionNames.begins(at: $0.nameOffset, with: "swift5_")
         || sectionNames.begins(at: $0.nameOffset, with: ".swift1_")
     }
+    self.hasCommons = hasCommons
+    hasFollowers = sections.contains { $0.leader != nil }
     self.decoded = decoded
     extendedIndices = extended
     self.reserved = reserved
@@ -290,6 +298,12 @@ package final class ObjectFile: Sendable {
 
   package func name(ofSection index: Int) -> NameView {
     sectionNames.name(at: sections[index].nameOffset) ?? NameView("")
+  }
+
+  /// Whether a section has a name, without measuring the one that it has.
+  package func isSection(_ index: Int, named name: StaticString) -> Bool {
+    sectionNames.begins(at: sections[index].nameOffset, with: name)
+      && self.name(ofSection: index).count == name.utf8CodeUnitCount
   }
 
   package func name(ofSymbol index: Int) -> NameView {

@@ -17,7 +17,7 @@ extension LinkedSet {
       for section in linked.placementOrder where isOpen(index, section) {
         let header = linked.object.sections[section]
         switch linked.roles[section] {
-        case .text where SectionRole.isFragment(linked.object.name(ofSection: section)):
+        case .text where SectionRole.isFragment(linked.object, section):
           fragments.add(linked, index, section)
         case .text: placed.append((index, section, text.take(header.size, header.alignment), true))
         case .tied:
@@ -40,8 +40,8 @@ extension LinkedSet {
     var hasUnwind = false
     for index in members {
       let linked = objects[index]
-      for section in linked.roles.indices where linked.roles[section] == .unwind {
-        let size = unwindSize(linked, section)
+      for section in linked.placementOrder where linked.roles[section] == .unwind {
+        let size = linked.unwindSize(section)
         guard size > 0 else {
           linked.roles[section] = .ignored
           continue
@@ -66,7 +66,10 @@ extension LinkedSet {
       put(item.object, item.section, memory.range.start &+ item.offset, memory.kind)
     }
     if let tiedMemory {
-      for index in members { assignTied(index, tiedMemory.range.start) }
+      for (key, offset) in tiedPieces {
+        tiedAddresses[key] = (tiedMemory.range.start &+ offset).value
+      }
+      tiedPieces = [:]
       if hasUnwind {
         let start = tiedMemory.range.start &+ unwindStart
         memset(
@@ -92,7 +95,7 @@ extension LinkedSet {
     var sections: [(role: SectionRole, priority: Int, object: Int, section: Int)] = []
     for index in members {
       let linked = objects[index]
-      for section in linked.roles.indices
+      for section in linked.placementOrder
       where linked.roles[section].isInitialiserTable && isOpen(index, section) {
         let priority = InitialiserOrder.priority(linked.object.name(ofSection: section))
         sections.append((linked.roles[section], priority, index, section))
@@ -128,22 +131,5 @@ extension LinkedSet {
     bounds.preinitArray = range(.preinitArray)
     bounds.initArray = range(.initArray)
     bounds.finiArray = range(.finiArray)
-  }
-
-  private func assignTied(_ index: Int, _ base: Address) {
-    for (key, offset) in tiedPieces where key.object == index {
-      tiedAddresses[key] = (base &+ offset).value
-    }
-  }
-
-  /// Size of an `.eh_frame` without the zero word that would end the table.
-  func unwindSize(_ linked: LinkedObject, _ section: Int) -> UInt64 {
-    guard let bytes = linked.object.contents(ofSection: section) else { return 0 }
-    var at: UInt64 = 0
-    while let length = bytes.load(UInt32.self, at: at), length != 0 {
-      guard length != 0xFFFF_FFFF, at + 4 + UInt64(length) <= UInt64(bytes.count) else { break }
-      at += 4 + UInt64(length)
-    }
-    return at
   }
 }

@@ -2,13 +2,22 @@
 // once or twice for each relocation: a Swift array in a class pays for every reading with a check that nobody writes
 // meanwhile (J4.set: a sixth of all instructions).
 
+internal import CLoaderSupport
+
 /// A row of values that whoever made it frees.
 package struct Column<Element: BitwiseCopyable>: @unchecked Sendable, RandomAccessCollection {
   private let base: UnsafeMutablePointer<Element>
   package let count: Int
 
   package init(repeating value: Element, count: Int) {
-    base = .allocate(capacity: Swift.max(count, 1))
+    if Column.isLarge(count) {
+      guard let memory = hl_allocate_large(count * MemoryLayout<Element>.stride) else {
+        preconditionFailure("out of memory for \(count) values")
+      }
+      base = memory.bindMemory(to: Element.self, capacity: count)
+    } else {
+      base = .allocate(capacity: Swift.max(count, 1))
+    }
     base.initialize(repeating: value, count: count)
     self.count = count
   }
@@ -18,7 +27,18 @@ package struct Column<Element: BitwiseCopyable>: @unchecked Sendable, RandomAcce
     self.count = count
   }
 
-  package func deallocate() { base.deallocate() }
+  package func deallocate() {
+    if Column.isLarge(count) {
+      hl_free_large(base, count * MemoryLayout<Element>.stride)
+    } else {
+      base.deallocate()
+    }
+  }
+
+  /// Whether it has huge pages: to bring it in by small ones would take longer than to fill it.
+  private static func isLarge(_ count: Int) -> Bool {
+    count >= (2 << 20) / MemoryLayout<Element>.stride
+  }
 
   /// A part of it, not to be freed.
   func part(_ start: Int, _ count: Int) -> Column {

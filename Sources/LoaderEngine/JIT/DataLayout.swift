@@ -42,7 +42,7 @@ extension LinkedSet {
     _ placed: inout [(object: Int, section: Int, offset: UInt64)]
   ) {
     for (index, linked) in objects.enumerated() {
-      for section in linked.roles.indices
+      for section in linked.placementOrder
       where linked.roles[section] == role && isOpen(index, section) {
         let header = linked.object.sections[section]
         // A claimed size may be any number: past what can be counted, nothing is added any more, and
@@ -62,7 +62,7 @@ extension LinkedSet {
     object: Int, symbol: Int, offset: UInt64
   )] {
     var placed: [(object: Int, symbol: Int, offset: UInt64)] = []
-    for (index, linked) in objects.enumerated() {
+    for (index, linked) in objects.enumerated() where linked.object.hasCommons {
       let object = linked.object
       for symbol in object.firstGlobal..<object.symbols.count
       where object.place(ofSymbol: symbol) == .common {
@@ -116,18 +116,6 @@ extension LinkedSet {
         put(index, section, memory.range.start &+ offset, kind)
       }
       encapsulated[name] = AddressRange(start: memory.range.start, size: size)
-    }
-  }
-}
-
-extension LinkedObject {
-  /// Sections in the order in which they are placed: those with SHF_LINK_ORDER as what they describe.
-  var placementOrder: [Int] {
-    guard object.sections.contains(where: { $0.leader != nil }) else {
-      return Array(roles.indices)
-    }
-    return roles.indices.sorted {
-      (object.sections[$0].leader ?? $0, $0) < (object.sections[$1].leader ?? $1, $1)
     }
   }
 }

@@ -83,7 +83,7 @@ struct DeadStrip {
         noteUnwinding(index, section)
       } else if role.isInitialiserTable || header.isRetained
         || (header.type == UInt32(SHT_NOTE) && groups[index][section] == nil)
-        || (role == .text && SectionRole.isFragment(linked.object.name(ofSection: section)))
+        || (role == .text && SectionRole.isFragment(linked.object, section))
       {
         mark(index, section)
       }

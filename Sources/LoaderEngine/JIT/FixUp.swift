@@ -9,6 +9,7 @@ internal import Glibc
 
 extension LinkedSet {
   func fixUp() throws(LinkError) {
+    space.arena.waitUntilReady()
     let proof = UnwindProof(self)
     let unwind = fixUpPlainly(.unwindTables)
     // Nothing is left of them, nearly always: they are proven while the rest is fixed up.
@@ -117,7 +118,7 @@ struct FixUp {
     let contents = linked.object.contents(ofSection: section)
     size =
       role == .unwind
-      ? set.unwindSize(linked, section) : linked.object.sections[section].size
+      ? linked.unwindSize(section) : linked.object.sections[section].size
     start = linked.addresses[section]
     place = linked.places[section]
     pieces = linked.pieces[section]

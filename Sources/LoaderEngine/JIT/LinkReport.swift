@@ -5,7 +5,7 @@ extension LinkedSet {
   /// Bytes that a section takes where it was placed; an unwind table is cut off at its first zero word.
   package func placedSize(_ linked: LinkedObject, _ section: Int) -> UInt64 {
     linked.roles[section] == .unwind
-      ? unwindSize(linked, section) : linked.object.sections[section].size
+      ? linked.unwindSize(section) : linked.object.sections[section].size
   }
 
   /// The contents of a section after relocation; nil when it has none (SHT_NOBITS).

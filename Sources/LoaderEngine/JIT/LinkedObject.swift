@@ -36,6 +36,12 @@ package final class LinkedObject: @unchecked Sendable {
   package let globals: Column<SymbolID>
   /// Slots that local functions were given, by symbol index.
   package var localSlots: [Int: SlotIndex] = [:]
+  /// Sections that are placed, in the order in which they are.
+  private(set) var placementOrder: [Int] = []
+  /// The `.eh_frame` that was measured last, and its size.
+  @exclusivity(unchecked) private var unwindExtent = (section: -1, size: UInt64(0))
+  /// While the object is linked: symbols that are resolved in the order of all objects.
+  @exclusivity(unchecked) var resolvedInOrder: [Int] = []
   /// Storage of COMMON symbols that this object won, by symbol index.
   package internal(set) var commons: [Int: UInt64] = [:]
   /// Relocations applied.
@@ -65,6 +71,30 @@ package final class LinkedObject: @unchecked Sendable {
     places.deallocate()
     pieces.deallocate()
     globals.deallocate()
+  }
+
+  /// Says what each section is, and in which order they are placed: those with SHF_LINK_ORDER as what they describe.
+  func classify() {
+    SectionRole.note(object, in: roles)
+    placementOrder = roles.indices.filter { roles[$0] != .ignored }
+    for section in placementOrder where roles[section] == .unwind { _ = unwindSize(section) }
+    guard object.hasFollowers else { return }
+    placementOrder.sort {
+      (object.sections[$0].leader ?? $0, $0) < (object.sections[$1].leader ?? $1, $1)
+    }
+  }
+
+  /// Size of an `.eh_frame` without the zero word that would end the table. By one thread at a time.
+  func unwindSize(_ section: Int) -> UInt64 {
+    if unwindExtent.section == section { return unwindExtent.size }
+    guard let bytes = object.contents(ofSection: section) else { return 0 }
+    var at: UInt64 = 0
+    while let length = bytes.load(UInt32.self, at: at), length != 0 {
+      guard length != 0xFFFF_FFFF, at + 4 + UInt64(length) <= UInt64(bytes.count) else { break }
+      at += 4 + UInt64(length)
+    }
+    unwindExtent = (section, at)
+    return at
   }
 
   /// Run-time address of a byte of a section; nil when the section was not placed.

@@ -40,6 +40,7 @@ package final class LinkedSet: @unchecked Sendable {
   /// Of groups that no other set can refer to.
   var privateOwners: [SymbolID: UInt32] = [:]
 
+  /// Of the group that is being laid out: offsets of pieces that die with it.
   var tiedPieces: [PieceKey: UInt64] = [:]
   var tiedAddresses: [PieceKey: UInt64] = [:]
   var deferred: Set<SymbolID> = []
@@ -62,6 +63,8 @@ package final class LinkedSet: @unchecked Sendable {
   var missing: [SymbolID: (sites: [LinkError.Site], count: Int)] = [:]
   var unwindRanges: [AddressRange] = []
   var hasCommitted = false
+  /// Makes the cells of the set's functions, up to `defineAddresses`.
+  var slotsAhead: Errand?
   /// Symbols whose calls go through a stub because they are out of reach.
   var farCalls: Set<SymbolID> = []
   /// With `notesRelaxations`, the instructions that were rewritten.

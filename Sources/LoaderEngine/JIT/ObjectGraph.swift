@@ -1,5 +1,6 @@
 // First step of a link: what every section is, who owns each COMDAT group, who defines each symbol.
 internal import CLoaderSupport
+internal import Synchronization
 
 extension LinkedSet {
   /// gABI, “Symbol Table”: strong beats weak, weak beats COMMON's absence, the first weak one wins.
@@ -23,13 +24,15 @@ extension LinkedSet {
   }
 
   private func classify(_ linked: LinkedObject, _ placements: [Int: SectionPlacement]) {
-    SectionRole.note(linked.object, in: linked.roles)
     for (section, placement) in placements {
       if case .omitted = placement { linked.roles[section] = .ignored }
     }
   }
 
-  /// Names are measured and hashed object by object, side by side; numbers are given in order.
+  /// Names whose numbers the processor looks for at once.
+  private static let namesAhead = 8
+
+  /// Names are measured and hashed object by object, side by side, with what their sections are; numbers are given in order.
   private func numberGlobals() {
     var starts: [Int] = []
     var count = 0
@@ -40,18 +43,37 @@ extension LinkedSet {
     LinkSteps.add(count)
     let names = Column(repeating: HashedName(), count: count)
     defer { names.deallocate() }
+    let functions = Atomic(0)
+    let definitions = Atomic(0)
     Workers.share(objects.count, by: 32) { part in
+      var found = (functions: 0, definitions: 0)
       for index in part {
         let object = objects[index].object
+        objects[index].classify()
         let first = starts[index] - object.firstGlobal
         for symbol in object.firstGlobal..<object.symbols.count {
           names[first + symbol] = HashedName(object.name(ofSymbol: symbol))
+          guard object.symbols[symbol].definesAlone else { continue }
+          found.definitions += 1
+          if object.symbols[symbol].isFunction { found.functions += 1 }
         }
       }
+      functions.wrappingAdd(found.functions, ordering: .relaxed)
+      definitions.wrappingAdd(found.definitions, ordering: .relaxed)
+    }
+    let slots = functions.load(ordering: .relaxed)
+    space.names.reserve(definitions.load(ordering: .relaxed))
+    if objects.count > LinkedSet.groupingLimit, !options.bindsDirectly {
+      // Where there is no room, whoever wants one says so.
+      slotsAhead = Errand { [space] in try? space.slots.reserve(slots) }
     }
     for (index, linked) in objects.enumerated() {
       for symbol in linked.globals.indices {
-        let name = names[starts[index] + symbol]
+        let place = starts[index] + symbol
+        let name = names[place]
+        if place + LinkedSet.namesAhead < count {
+          space.names.prefetch(names[place + LinkedSet.namesAhead])
+        }
         linked.globals[symbol] =
           name.isVersioned
           ? space.id(of: linked.object, symbol + linked.object.firstGlobal)
@@ -168,4 +190,9 @@ extension ObjectFile {
     return LinkError.Place(
       file: name, section: name(ofSection: section).string, offset: symbols[index].st_value)
   }
+}
+
+extension Elf64_Sym {
+  /// Whether it defines what no other object may define.
+  fileprivate var definesAlone: Bool { binding == UInt8(STB_GLOBAL) && st_shndx != 0 }
 }

@@ -74,7 +74,7 @@ extension LinkedSet {
         }
       } else if let place = linked.places[section] {
         let isUnwind = linked.roles[section] == .unwind
-        memcpy(place, bytes.base, isUnwind ? Int(unwindSize(linked, section)) : bytes.count)
+        memcpy(place, bytes.base, isUnwind ? Int(linked.unwindSize(section)) : bytes.count)
       }
     }
   }
@@ -159,7 +159,7 @@ struct PlainFixUp {
     start = linked.addresses[section]
     size =
       role == .unwind
-      ? set.unwindSize(linked, section) : linked.object.sections[section].size
+      ? linked.unwindSize(section) : linked.object.sections[section].size
     code = linked.object.contents(ofSection: section)?.base
     place = linked.pieces.isWhole(section) && !isWatched ? linked.places[section] : nil
   }

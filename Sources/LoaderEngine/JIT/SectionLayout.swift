@@ -198,6 +198,7 @@ extension LinkedSet {
 
   /// Writes the addresses of all definitions of this set into the new table.
   private func defineAddresses() throws(LinkError) {
+    slotsAhead?.wait()
     for linked in objects {
       let object = linked.object
       for index in object.firstGlobal..<object.symbols.count {
@@ -211,7 +212,11 @@ extension LinkedSet {
         if definition.kind == .function,
           !options.bindsDirectly || object.symbols[index].type == UInt8(STT_GNU_IFUNC)
         {
-          definition.slot = try space.slots.slot(of: id).value
+          let slot = try space.slots.slot(of: id)
+          definition.slot = slot.value
+          if object.symbols[index].type != UInt8(STT_GNU_IFUNC) {
+            slotChanges.append(SlotTable.Change(slot, address))
+          }
         }
         draft.define(id, definition)
       }

@@ -86,7 +86,9 @@ package enum SectionRole: UInt8, BitwiseCopyable, Sendable {
   }
 
   /// Whether this is a piece of `_init` or `_fini`, which a linker puts together from all objects.
-  package static func isFragment(_ name: NameView) -> Bool { name == ".init" || name == ".fini" }
+  package static func isFragment(_ object: ObjectFile, _ section: Int) -> Bool {
+    object.isSection(section, named: ".init") || object.isSection(section, named: ".fini")
+  }
 
   /// Whether `__start_` and `__stop_` symbols exist for a section of this name (ELF linkers: C
   /// identifiers only).

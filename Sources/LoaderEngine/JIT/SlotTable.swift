@@ -102,6 +102,11 @@ package final class SlotTable: @unchecked Sendable {
     return slot
   }
 
+  /// Makes the cells of so many new slots.
+  package func reserve(_ count: Int) throws(LinkError) {
+    while UInt64(written) < UInt64(numbers.pointee.next) + UInt64(count) { try extend() }
+  }
+
   /// The slot a symbol already has.
   package func existingSlot(of symbol: SymbolID) -> SlotIndex? {
     let index = Int(symbol.index)

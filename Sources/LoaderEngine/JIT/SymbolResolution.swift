@@ -10,12 +10,16 @@ extension LinkedSet {
       targets.append(allTargets.part(start, linked.object.symbols.count))
       start += linked.object.symbols.count
     }
-    markLoads()
+    resolveBeside()
     for (linked, table) in zip(objects, targets) {
       let object = linked.object
       LinkSteps.add(object.symbols.count)
-      for index in 0..<object.firstGlobal { table[index] = try localTarget(linked, index) }
-      for index in object.firstGlobal..<object.symbols.count {
+      defer { linked.resolvedInOrder = [] }
+      for index in linked.resolvedInOrder {
+        guard index >= object.firstGlobal else {
+          table[index] = try localIndirect(linked, index)
+          continue
+        }
         let isLoaded = table[index].flags.contains(.loaded)
         let target = try globalTarget(linked, index)
         if isLoaded { try makeEntry(of: target) }
@@ -24,29 +28,48 @@ extension LinkedSet {
     }
   }
 
-  /// Marks the symbols whose addresses are loaded from the GOT; objects side by side.
-  private func markLoads() {
-    guard options.relaxation != .all, !(options.observer?.seesRelocations ?? false) else { return }
+  /// What writes nothing but the object's own targets: its local symbols, which of its symbols' addresses are loaded from the
+  /// GOT, and what has been defined. Objects side by side.
+  private func resolveBeside() {
+    let marksLoads =
+      options.relaxation != .all && !(options.observer?.seesRelocations ?? false)
     Workers.share(objects.count, by: 32) { part in
-      let rows = RowTable.shared
       for number in part {
         let linked = objects[number]
         let table = targets[number]
-        for section in linked.object.relocationSections {
-          guard linked.roles[Int(linked.object.sections[section].info)] != .ignored else {
+        if marksLoads { markLoads(linked, table) }
+        for index in 0..<linked.object.firstGlobal { table[index] = localTarget(linked, index) }
+        for index in linked.object.firstGlobal..<linked.object.symbols.count {
+          guard let definition = draft[linked.globalID(index)], definition.unit != .max,
+            !isNoted(linked, index, definition)
+          else {
+            linked.resolvedInOrder.append(index)
             continue
           }
-          let relocations = linked.object.relocations(inSection: section)
-          LinkSteps.add(relocations.count)
-          for index in 0..<relocations.count {
-            let relocation = relocations[index]
-            let type = Int(relocation.type)
-            guard type < X86_64.typeCount, rows.formulas.proven(type) == .gotEntryRelative,
-              relocation.symbol < table.count
-            else { continue }
-            table[relocation.symbol].flags.insert(.loaded)
+          let target = definedTarget(linked, index, definition)
+          if table[index].flags.contains(.loaded), needsEntry(target) {
+            linked.resolvedInOrder.append(index)
+          } else {
+            table[index] = target
           }
         }
+      }
+    }
+  }
+
+  private func markLoads(_ linked: LinkedObject, _ table: Column<Target>) {
+    let rows = RowTable.shared
+    for section in linked.object.relocationSections {
+      guard linked.roles[Int(linked.object.sections[section].info)] != .ignored else { continue }
+      let relocations = linked.object.relocations(inSection: section)
+      LinkSteps.add(relocations.count)
+      for index in 0..<relocations.count {
+        let relocation = relocations[index]
+        let type = Int(relocation.type)
+        guard type < X86_64.typeCount, rows.formulas.proven(type) == .gotEntryRelative,
+          relocation.symbol < table.count
+        else { continue }
+        table[relocation.symbol].flags.insert(.loaded)
       }
     }
   }
@@ -54,16 +77,33 @@ extension LinkedSet {
   /// Makes the GOT entry of a variable here, in the order of symbols, so that whoever loads it needs none. Loads of
   /// functions mostly become something else (`FixUp.relax`), and a variable of the process may yet be copied.
   private func makeEntry(of target: Target) throws(LinkError) {
-    guard target.id != .none,
-      target.flags.isDisjoint(with: [
-        .function, .host, .part, .threadLocal, .section, .missing, .discarded, .null, .inModule,
-      ])
-    else { return }
+    guard needsEntry(target) else { return }
     let (entry, isNew) = try space.got.entry(target.id, .address)
     if isNew { space.got.set(entry, target.reference) }
   }
 
-  private func localTarget(_ linked: LinkedObject, _ index: Int) throws(LinkError) -> Target {
+  private func needsEntry(_ target: Target) -> Bool {
+    target.id != .none
+      && target.flags.isDisjoint(with: [
+        .function, .host, .part, .threadLocal, .section, .missing, .discarded, .null, .inModule,
+      ])
+  }
+
+  /// A local function that is chosen when the program starts: its callers go through a slot.
+  private func localIndirect(_ linked: LinkedObject, _ index: Int) throws(LinkError) -> Target {
+    var target = Target(body: 0, reference: 0, id: .none, flags: .own)
+    guard let address = linked.address(ofSymbol: index) else { return target }
+    let slot = try space.slots.slot(
+      of: space.localID(
+        unit: linked.unit, name: linked.object.name(ofSymbol: index).string,
+        ordinal: linked.ordinal(ofLocal: index)))
+    indirectFunctions.append((slot, Address(address)))
+    target.body = space.slots.stub(slot).value
+    target.reference = target.body
+    return target
+  }
+
+  private func localTarget(_ linked: LinkedObject, _ index: Int) -> Target {
     var target = Target(body: 0, reference: 0, id: .none, flags: .own)
     let symbol = linked.object.symbols[index]
     if symbol.type == UInt8(STT_SECTION) {
@@ -88,13 +128,7 @@ extension LinkedSet {
     target.body = address
     target.reference = address
     if symbol.type == UInt8(STT_GNU_IFUNC) {
-      let slot = try space.slots.slot(
-        of: space.localID(
-          unit: linked.unit, name: linked.object.name(ofSymbol: index).string,
-          ordinal: linked.ordinal(ofLocal: index)))
-      indirectFunctions.append((slot, Address(address)))
-      target.body = space.slots.stub(slot).value
-      target.reference = target.body
+      linked.resolvedInOrder.append(index)
       return target
     }
     switch kind {
@@ -109,6 +143,63 @@ extension LinkedSet {
     return target
   }
 
+  /// The target of a symbol that the program defines.
+  private func definedTarget(_ linked: LinkedObject, _ index: Int, _ definition: Definition)
+    -> Target
+  {
+    var target = Target(
+      body: definition.address, reference: definition.address, id: linked.globalID(index), flags: []
+    )
+    switch definition.kind {
+    case .function where options.bindsDirectly && definition.slot == 0:
+      target.flags.formUnion([.function, .own])
+    case .function:
+      target.flags.insert(.function)
+      target.reference = space.slots.stub(SlotIndex(definition.slot)).value
+      if definition.unit != linked.unit || isIndirect(linked, index) {
+        target.body = target.reference
+      } else if linked.kind(ofSymbol: index) != .none {
+        target.flags.insert(.own)
+      }
+      // It may be a table: whoever takes its address gets it, calls go to the stub.
+      if definition.isUntyped, definition.address != 0 { target.reference = definition.address }
+    case .threadLocal:
+      target.flags.insert(.threadLocal)
+      if ThreadModules.isInModule(definition.address) { target.flags.insert(.inModule) }
+    case .data, .constant, .part, .absolute, .none: break
+    }
+    return target
+  }
+
+  /// Whether a symbol is a function of its object that is chosen when the program starts.
+  private func isIndirect(_ linked: LinkedObject, _ index: Int) -> Bool {
+    linked.object.symbols[index].type == UInt8(STT_GNU_IFUNC)
+      && linked.kind(ofSymbol: index) != .none
+  }
+
+  /// Whether there is something to note when a symbol is resolved.
+  private func isNoted(_ linked: LinkedObject, _ index: Int, _ definition: Definition) -> Bool {
+    guard definition.unit == linked.unit else { return false }
+    if definition.kind == .function, definition.isUntyped || isIndirect(linked, index) {
+      return true
+    }
+    return space.got.existingEntry(linked.globalID(index)) != nil
+  }
+
+  private func note(
+    _ linked: LinkedObject, _ index: Int, _ definition: Definition, _ target: Target
+  ) {
+    if definition.kind == .function, definition.slot != 0 {
+      if isIndirect(linked, index) {
+        indirectFunctions.append((SlotIndex(definition.slot), Address(definition.address)))
+      }
+      if definition.isUntyped, definition.address != 0 { linked.codeEscapes = true }
+    }
+    if let entry = space.got.existingEntry(target.id), space.got.value(entry) != target.reference {
+      changeEntry(entry, target.reference)
+    }
+  }
+
   private func globalTarget(_ linked: LinkedObject, _ index: Int) throws(LinkError) -> Target {
     let id = linked.globalID(index)
     var target = Target(body: 0, reference: 0, id: id, flags: [])
@@ -120,41 +211,8 @@ extension LinkedSet {
       return target
     }
     if let definition = known {
-      target.body = definition.address
-      target.reference = definition.address
-      switch definition.kind {
-      case .function where options.bindsDirectly && definition.slot == 0:
-        target.flags.formUnion([.function, .own])
-      case .function:
-        target.flags.insert(.function)
-        let slot = SlotIndex(definition.slot)
-        target.reference = space.slots.stub(slot).value
-        if definition.unit == linked.unit, linked.kind(ofSymbol: index) != .none {
-          if linked.object.symbols[index].type == UInt8(STT_GNU_IFUNC) {
-            indirectFunctions.append((slot, Address(definition.address)))
-            target.body = target.reference
-          } else {
-            target.flags.insert(.own)
-            slotChanges.append(SlotTable.Change(slot, definition.address))
-          }
-        } else if definition.unit != linked.unit {
-          target.body = target.reference
-        }
-        if definition.isUntyped, definition.address != 0 {
-          // It may be a table: whoever takes its address gets it, calls go to the stub.
-          target.reference = definition.address
-          if definition.unit == linked.unit { linked.codeEscapes = true }
-        }
-      case .threadLocal:
-        target.flags.insert(.threadLocal)
-        if ThreadModules.isInModule(definition.address) { target.flags.insert(.inModule) }
-      case .data, .constant, .part, .absolute, .none: break
-      }
-      if definition.unit == linked.unit, let entry = space.got.existingEntry(id),
-        space.got.value(entry) != target.reference
-      {
-        changeEntry(entry, target.reference)
-      }
+      let target = definedTarget(linked, index, definition)
+      if isNoted(linked, index, definition) { note(linked, index, definition, target) }
       return target
     }
     let name = space.names[id]

@@ -24,6 +24,8 @@ package struct Allocation: Hashable, Sendable {
 package final class Arena: @unchecked Sendable {
   package enum Kind: Int, Hashable, Sendable, CaseIterable { case text, constants, data }
   package enum BackingChoice: Sendable { case automatic, anonymous }
+  /// Bytes up to which memory is made ready before it is handed out.
+  private static let readyAtOnce: UInt64 = 512 << 10
 
   private struct Region {
     var allocator: RangeAllocator
@@ -45,6 +47,8 @@ package final class Arena: @unchecked Sendable {
   package let isImaginary: Bool
   /// Text below this address was never handed out before: nothing stale can be in a core's pipeline.
   private var freshText: Address
+  /// Much memory is made ready by another thread, while what is to lie in it is still looked for.
+  private var readying: Errand?
   /// Text allocations whose space was used before, until they are sealed.
   private var reused: Set<Address> = []
 
@@ -125,6 +129,8 @@ package final class Arena: @unchecked Sendable {
     }
     freshText = text.start
   }
+
+  deinit { waitUntilReady() }
 
   /// Address space for `size` bytes, populated unless it is a large stretch of data.
   ///
@@ -227,6 +233,13 @@ package final class Arena: @unchecked Sendable {
     return AddressRange(start: start, size: region.populatedEnd &- start)
   }
 
+  /// Returns when no page that was handed out is still being made ready: who writes much waits for that, since two threads
+  /// in one page take longer.
+  package func waitUntilReady() {
+    readying?.wait()
+    readying = nil
+  }
+
   private func populate(_ kind: Kind, upTo range: AddressRange) throws(LinkError) {
     let region = regions[kind.rawValue]
     let wanted = range.end &- region.populatedEnd
@@ -241,6 +254,11 @@ package final class Arena: @unchecked Sendable {
     if kind == .data {
       if let start = UnsafeMutableRawPointer(bitPattern: UInt(fresh.start.value & ~0xFFF)) {
         _ = hl_populate(start, Int(aligned(fresh.size, to: 4096)), 1)
+      }
+    } else if fresh.size > Arena.readyAtOnce {
+      readying = Errand { [backing, readying] in
+        readying?.wait()
+        try? backing.populate(fresh, isText: kind == .text)
       }
     } else {
       try backing.populate(fresh, isText: kind == .text)

@@ -83,15 +83,9 @@ package final class MemfdBacking: ArenaBacking {
     guard let start else { return }
     // The alias first: it allocates the pages that the run view then maps. Kernels before 5.14 have
     // no MADV_POPULATE and fault pages in one by one instead.
-    // Clearing pages is most of it: that two processors do in half the time.
-    let piece = 512 << 10
-    Workers.share((length + piece - 1) / piece, by: 1) { part in
-      let from = part.lowerBound * piece
-      let count = min(part.upperBound * piece, length) - from
-      _ = hl_populate(start + writableOffset + from, count, 1)
-      // Of a large set little runs at once: its pages are seen, sixteen at a time, when it does.
-      if length <= MemfdBacking.mostSeenAhead { _ = hl_populate(start + from, count, 0) }
-    }
+    _ = hl_populate(start + writableOffset, length, 1)
+    // Of a large set little runs at once: its pages are seen, sixteen at a time, when it does.
+    if length <= MemfdBacking.mostSeenAhead { _ = hl_populate(start, length, 0) }
   }
 
   package func reopen(_ range: AddressRange) {}

@@ -1,5 +1,6 @@
 // Every distinct symbol name of a link space once, numbered. After this, symbols are compared and
 // looked up by number; a name is hashed once per object that mentions it and compared at most once.
+internal import CLoaderSupport
 internal import Glibc
 internal import Synchronization
 
@@ -114,6 +115,15 @@ package final class SymbolNames: @unchecked Sendable {
     slots[probe] = Slot(hash: hash, id: id)
     count += 1
     return SymbolID(id)
+  }
+
+  /// Has the processor fetch what `intern` of this name is going to read first.
+  @inline(__always)
+  func prefetch(_ name: HashedName) { hl_prefetch(slots + Int(name.hash) & mask) }
+
+  /// Has room for so many more names.
+  func reserve(_ more: Int) {
+    while capacity < count + more { grow() }
   }
 
   func intern(_ name: HashedName) -> SymbolID { intern(name.view, name.hash) }

@@ -1,8 +1,6 @@
 // Threads for work that falls into many parts which do not touch each other: objects that are read, copied and
-// relocated. They are made for one piece of work and gone with it; a link of few objects makes none. Signals of the
-// process are not delivered to them.
+// relocated. They are made for one piece of work and gone with it; a link of few objects makes none.
 internal import CLoaderSupport
-internal import Glibc
 internal import Synchronization
 
 package enum Workers {
@@ -10,7 +8,7 @@ package enum Workers {
   private static let mostThreads = 8
 
   /// Processors that this process may use (Linux: sched_getaffinity(2)).
-  private static let processors = Int(hl_processors())
+  static let processors = Int(hl_processors())
 
   /// Calls `body` for ranges that together are `0..<count`, from several threads at once when there is more than one
   /// range. Returns when all are done.
@@ -21,34 +19,11 @@ package enum Workers {
     let threads = min(processors, mostThreads, (count + chunk - 1) / chunk)
     withoutActuallyEscaping(body) { body in
       let work = Work(count, chunk, body)
-      let others = start(threads - 1, work)
+      // One that cannot be made is not missed: the others do its parts.
+      let others = (1..<threads).compactMap { _ in WorkThread { work.run() } }
       work.run()
-      for thread in others { pthread_join(thread, nil) }
+      for thread in others { thread.join() }
     }
-  }
-
-  /// A thread that cannot be made is not missed: the others do its parts.
-  private static func start(_ count: Int, _ work: Work) -> [pthread_t] {
-    guard count > 0 else { return [] }
-    var all = sigset_t()
-    var before = sigset_t()
-    sigfillset(&all)
-    pthread_sigmask(SIG_SETMASK, &all, &before)
-    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    var threads: [pthread_t] = []
-    for _ in 0..<count {
-      var thread = pthread_t()
-      // Joined before the work goes.
-      let argument = Unmanaged.passUnretained(work).toOpaque()
-      let failure = pthread_create(
-        &thread, nil,
-        { argument in
-          if let argument { Unmanaged<Work>.fromOpaque(argument).takeUnretainedValue().run() }
-          return nil
-        }, argument)
-      if failure == 0 { threads.append(thread) }
-    }
-    return threads
   }
 
   private final class Work: @unchecked Sendable {

@@ -90,9 +90,7 @@ enum WholeSet {
   }
 
   static func linkBytes(_ units: [Object]) throws -> Double {
-    try link { session in
-      for unit in units { try session.add(unit.bytes, name: unit.path) }
-    }
+    try link { session in try session.add(units.map { (name: $0.path, bytes: $0.bytes) }) }
   }
 
   static func linkFiles(_ units: [Object]) throws -> Double {
@@ -164,9 +162,8 @@ enum ColdStart: String, ExpressibleByArgument {
     let before = measure()
     var after = 0.0
     _ = try WholeSet.link(
-      adding: { session in
-        for unit in units { try session.add(unit.bytes, name: unit.path) }
-      }, live: { after = measure() })
+      adding: { session in try session.add(units.map { (name: $0.path, bytes: $0.bytes) }) },
+      live: { after = measure() })
     return after - before
   }
 
