@@ -58,6 +58,10 @@ final class PreparedReload: @unchecked Sendable {
   var changes: [UnitChange] = []
   /// Units that are still not linked with it.
   var waiting = LazyUnits()
+  /// All that the slot table is told: what moved, what is gone.
+  private(set) var slotChanges: [SlotTable.Change] = []
+  /// Some of its code wants to run on stacks.
+  private(set) var asksForExecutableStack = false
   /// Slots of functions that no unit defines any more.
   var clearedSlots: [SlotTable.Change] = []
   /// What a debugger is shown of it.
@@ -79,6 +83,16 @@ final class PreparedReload: @unchecked Sendable {
     self.members = members
     self.removedUnits = removedUnits
     self.report = report
+  }
+
+  /// Puts together what the host's safe point asks for, so that it need not be there.
+  func getReady() {
+    slotChanges = set.slotChanges
+    if !clearedSlots.isEmpty { slotChanges += clearedSlots }
+    for link in libraries { slotChanges += link.slotChanges }
+    asksForExecutableStack = members.contains { $0.version.object.asksForExecutableStack }
+    for member in members { _ = member.unit.version?.textRange }
+    for unit in removedUnits { _ = unit.version?.textRange }
   }
 
   /// Sets aside the variables whose fate is known before the safe point, which are nearly all.

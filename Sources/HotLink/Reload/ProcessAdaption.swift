@@ -18,17 +18,16 @@ extension Program {
       // The reporter came with our runtime. A program without one crashes silently.
       if prepared.report.swiftRegistrations == 0 { LinkedCode.removeCrashReporter() }
     }
-    guard !hasExecutableStacks,
-      prepared.members.contains(where: { Program.asksForExecutableStack($0.version.object) })
-    else { return }
+    guard !hasExecutableStacks, prepared.asksForExecutableStack else { return }
     hasExecutableStacks = CompanionLibrary.makeStacksExecutable()
   }
+}
 
-  private static func asksForExecutableStack(_ object: ObjectFile) -> Bool {
-    object.sections.indices.contains {
-      let section = object.sections[$0]
-      return section.isExecutable && !section.isAllocated
-        && object.isSection($0, named: ".note.GNU-stack")
+extension ObjectFile {
+  var asksForExecutableStack: Bool {
+    sections.indices.contains {
+      sections[$0].isExecutable && !sections[$0].isAllocated
+        && isSection($0, named: ".note.GNU-stack")
     }
   }
 }

@@ -69,7 +69,9 @@ final class Program: @unchecked Sendable {
   func prepare(_ changes: [UnitChange]) throws(Refusal) -> PreparedReload {
     let first = changes.first?.name ?? ""
     do {
-      return try link(changes)
+      let prepared = try link(changes)
+      prepared.getReady()
+      return prepared
     } catch let error as LinkError {
       throw Refusal(unit: error.file.isEmpty ? first : error.file, reason: .link(error))
     } catch let error as StateRefusal {
@@ -243,15 +245,13 @@ final class Program: @unchecked Sendable {
     for replacement in prepared.replacements {
       if let verdict = replacement.perform(in: space.arena) { report.verdicts.append(verdict) }
     }
-    for change in prepared.set.gotChanges + prepared.gotChanges {
-      space.got.set(change.entry, change.value)
+    for changes in [prepared.set.gotChanges, prepared.gotChanges] {
+      for change in changes { space.got.set(change.entry, change.value) }
     }
     // A debugger's breakpoints are set before the first call.
     debugger.publish(prepared.debug)
     profiler?.publish(prepared.profile)
-    space.slots.publish(
-      prepared.set.slotChanges + prepared.clearedSlots
-        + prepared.libraries.flatMap(\.slotChanges))
+    space.slots.publish(prepared.slotChanges)
     for (slot, resolver) in prepared.set.indirectFunctions {
       space.slots.bind(slot, to: LinkedCode.resolve(resolver).value)
     }
@@ -277,6 +277,10 @@ final class Program: @unchecked Sendable {
   func settle(_ prepared: PreparedReload, _ report: inout ReloadReport) {
     compare(prepared, &report)
     report.verdicts += prepared.decided
+    // What the next edit of these units asks for first: while nobody waits.
+    if options.comparesLate {
+      for member in prepared.members where !member.isNew { _ = member.version.variables }
+    }
     prepared.replaced = nil
     prepared.members = []
     prepared.libraries = []
@@ -307,7 +311,7 @@ final class Program: @unchecked Sendable {
     heldGroups.drop(version.group)
     retirement.add(
       Retirement.Entry(
-        unit: unit.name, group: version.group, text: version.linked.textRange,
+        unit: unit.name, group: version.group, text: version.textRange,
         escapes: version.linked.codeEscapes, presence: version.presence,
         generation: version.generation, code: version.linked))
   }

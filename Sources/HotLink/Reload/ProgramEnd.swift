@@ -52,11 +52,13 @@ extension Program {
         ? member.version.linked.initialisers(space.arena)
         : addresses(of: member.initialisers, member.version)
     }
+    defer { endCode += prepared.endCode }
+    // Of an edit there is none, mostly, and the host waits for it.
+    guard !entries.isEmpty || !prepared.startCode.isEmpty else { return }
     let priorities = Set(entries.map(\.priority)).sorted()
     run(entries, from: priorities.filter { $0 == InitialiserOrder.first })
     for address in prepared.startCode { call(address.value) }
     run(entries, from: priorities.filter { $0 != InitialiserOrder.first })
-    endCode += prepared.endCode
   }
 
   /// Has the finalisers run at the process's exit, after handlers that linked code registers.

@@ -67,16 +67,19 @@ struct ReloadHooks {
   /// `build/player.cpp.o` is `player`: the file's name up to its first dot, other characters than letters, digits
   /// and underscores replaced by underscores. Of a member of an archive, the member's.
   static func identifier(of unit: String) -> String {
-    var name = unit[...]
-    if name.hasSuffix(")"), let open = name.lastIndex(of: "(") {
+    var name = unit.utf8[...]
+    if name.last == UInt8(ascii: ")"), let open = name.lastIndex(of: UInt8(ascii: "(")) {
       name = name[name.index(after: open)...].dropLast()
     }
-    if let slash = name.lastIndex(of: "/") { name = name[name.index(after: slash)...] }
-    if let dot = name.dropFirst().firstIndex(of: ".") { name = name[..<dot] }
-    guard name.utf8.allSatisfy({ $0 < 0x80 }) else {
-      return String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
+    if let slash = name.lastIndex(of: UInt8(ascii: "/")) {
+      name = name[name.index(after: slash)...]
     }
-    return String(decoding: name.utf8.lazy.map(ReloadHooks.identifying), as: UTF8.self)
+    if let dot = name.dropFirst().firstIndex(of: UInt8(ascii: ".")) { name = name[..<dot] }
+    guard name.allSatisfy({ $0 < 0x80 }) else {
+      return String(
+        Substring(name).map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
+    }
+    return String(decoding: name.lazy.map(ReloadHooks.identifying), as: UTF8.self)
   }
 
   private static func identifying(_ byte: UInt8) -> UInt8 {
@@ -106,7 +109,7 @@ struct ReloadHooks {
     let object = linked.object
     let locals = 1..<max(object.firstGlobal, 1)
     return locals.compactMap { index in
-      guard object.symbols[index].isFunction, object.name(ofSymbol: index) == name,
+      guard object.symbols[index].isFunction, object.isSymbol(index, named: name),
         let address = linked.address(ofSymbol: index)
       else { return nil }
       return Hook(name: "\(name)", address: Address(address), unit: unit)

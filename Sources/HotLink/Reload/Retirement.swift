@@ -38,18 +38,19 @@ final class Retirement {
 
   /// What the host's own stack showed at its safe point. It cannot get into old code any more.
   private struct OwnLook {
-    let scan: StackScan
     let isKnown: Bool
     let thread: Int32
   }
   private var ownLook: OwnLook?
+  /// What stacks are looked through with, one after the other.
+  private let scan = StackScan()
 
   /// Looks through the calling thread's stack, so that another thread can `collect`.
   func lookAtOwnStack() {
     guard !entries.isEmpty else { return }
-    let scan = StackScan(entries.map(\.text))
+    scan.begin(entries.count) { entries[$0].text }
     let isKnown = scan.scanOwnStack()
-    ownLook = OwnLook(scan: scan, isKnown: isKnown, thread: hl_gettid())
+    ownLook = OwnLook(isKnown: isKnown, thread: hl_gettid())
   }
 
   /// From any thread.
@@ -79,7 +80,6 @@ final class Retirement {
     if ownLook == nil { lookAtOwnStack() }
     guard let look = ownLook else { return entries }
     ownLook = nil
-    let scan = look.scan
     let isOwnKnown = look.isKnown
     let silent = scan.scanOtherThreads(
       except: threads.withLock { $0 } + [look.thread], stubs: stubs)

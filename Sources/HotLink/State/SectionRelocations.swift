@@ -4,77 +4,105 @@ internal import CLoaderSupport
 internal import LoaderEngine
 
 struct SectionRelocations {
-  private struct Item {
-    var offset: UInt64
-    var width: UInt64
-    var aimsAtCode: Bool
-    var symbol: Int
-    var addend: Int64
-  }
-  private var lists: [Int: [Item]] = [:]
+  /// The relocations of one section, in the order of their offsets. Compilers write them so: only others are copied.
+  private enum List {
+    case table(RecordTable<Relocation>)
+    case sorted([Relocation])
 
-  private init() {}
+    var count: Int {
+      switch self {
+      case .table(let table): table.count
+      case .sorted(let list): list.count
+      }
+    }
+
+    subscript(index: Int) -> Relocation {
+      switch self {
+      case .table(let table): table[index]
+      case .sorted(let list): list[index]
+      }
+    }
+
+    /// The first at or behind an offset.
+    func index(from offset: UInt64) -> Int {
+      var low = 0
+      var high = count
+      while low < high {
+        let middle = (low + high) / 2
+        if self[middle].r_offset < offset { low = middle + 1 } else { high = middle }
+      }
+      return low
+    }
+
+    init(_ table: RecordTable<Relocation>) {
+      let isInOrder = (1..<max(table.count, 1)).allSatisfy {
+        table[$0 - 1].r_offset <= table[$0].r_offset
+      }
+      self = isInOrder ? .table(table) : List([], table)
+    }
+
+    init(_ list: [Relocation], _ table: RecordTable<Relocation>) {
+      let all = list + (0..<table.count).map { table[$0] }
+      self = .sorted(all.sorted { $0.r_offset < $1.r_offset })
+    }
+
+    var all: [Relocation] { (0..<count).map { self[$0] } }
+  }
+
+  private let object: ObjectFile?
+  private var lists: [Int: List] = [:]
+
+  private init() { object = nil }
   static let none = SectionRelocations()
 
   init(_ object: ObjectFile) {
-    for list in object.relocationSections {
-      let target = Int(object.sections[list].info)
-      let section = object.sections[target]
-      guard section.isAllocated, !section.isExecutable else { continue }
-      let relocations = object.relocations(inSection: list)
-      var items: [Item] = []
-      items.reserveCapacity(relocations.count)
-      for index in 0..<relocations.count {
-        let relocation = relocations[index]
-        guard relocation.symbol < object.symbols.count else { continue }
-        var aimsAtCode = false
-        if case .section(let aim) = object.place(ofSymbol: relocation.symbol) {
-          aimsAtCode = object.sections[aim].isExecutable
-        }
-        let width = X86_64.row(relocation.type).map { UInt64($0.field.width) } ?? 0
-        items.append(
-          Item(
-            offset: relocation.r_offset, width: width, aimsAtCode: aimsAtCode,
-            symbol: relocation.symbol, addend: relocation.r_addend))
+    self.object = object
+    for section in object.relocationSections {
+      let target = Int(object.sections[section].info)
+      guard object.sections[target].isAllocated, !object.sections[target].isExecutable else {
+        continue
       }
-      lists[target, default: []].append(contentsOf: items.sorted { $0.offset < $1.offset })
+      let table = object.relocations(inSection: section)
+      lists[target] = lists[target].map { List($0.all, table) } ?? List(table)
     }
   }
 
-  private func items(_ section: Int, _ offset: UInt64, _ size: UInt64) -> ArraySlice<Item> {
-    guard let list = lists[section] else { return [] }
-    let from = SectionRelocations.index(in: list, from: offset)
-    return list[from..<max(from, SectionRelocations.index(in: list, from: offset &+ size))]
-  }
-
-  /// The first at or behind an offset.
-  private static func index(in list: [Item], from offset: UInt64) -> Int {
-    var low = 0
-    var high = list.count
-    while low < high {
-      let middle = (low + high) / 2
-      if list[middle].offset < offset { low = middle + 1 } else { high = middle }
-    }
-    return low
+  /// Where in its list the relocations of a stretch stand.
+  private func items(_ section: Int, _ offset: UInt64, _ size: UInt64) -> (List, Range<Int>)? {
+    guard let list = lists[section] else { return nil }
+    let from = list.index(from: offset)
+    return (list, from..<max(from, list.index(from: offset &+ size)))
   }
 
   func isEmpty(_ section: Int, _ offset: UInt64, _ size: UInt64) -> Bool {
-    items(section, offset, size).isEmpty
+    items(section, offset, size)?.1.isEmpty ?? true
   }
 
   /// Whether every relocation there aims at code.
   func aimAtCode(_ section: Int, _ offset: UInt64, _ size: UInt64) -> Bool {
-    items(section, offset, size).allSatisfy(\.aimsAtCode)
+    guard let object, let (list, range) = items(section, offset, size) else { return true }
+    return range.allSatisfy { index in
+      let symbol = list[index].symbol
+      guard symbol < object.symbols.count, case .section(let aim) = object.place(ofSymbol: symbol)
+      else { return false }
+      return object.sections[aim].isExecutable
+    }
   }
 
   /// Whether the relocations fill the stretch but for padding of less than 16 bytes.
   func cover(_ section: Int, _ offset: UInt64, _ size: UInt64) -> Bool {
-    items(section, offset, size).reduce(0) { $0 + $1.width } + 16 > size
+    guard let (list, range) = items(section, offset, size) else { return size < 16 }
+    let covered = range.reduce(UInt64(0)) { sum, index in
+      sum + (X86_64.row(list[index].type).map { UInt64($0.field.width) } ?? 0)
+    }
+    return covered + 16 > size
   }
 
   /// The symbol of the only relocation of a section.
   func onlySymbol(_ section: Int) -> Int? {
-    guard let list = lists[section], list.count == 1 else { return nil }
+    guard let object, let list = lists[section], list.count == 1,
+      list[0].symbol < object.symbols.count
+    else { return nil }
     return list[0].symbol
   }
 }

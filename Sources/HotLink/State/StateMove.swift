@@ -59,8 +59,8 @@ struct StateMove {
 extension Program {
   /// Ends what is about to be initialised anew: destructors that were registered for it run now, and no more.
   func endReset(_ prepared: PreparedReload) {
+    guard prepared.members.contains(where: { !$0.plan.ended.isEmpty }) else { return }
     let ranges = prepared.members.flatMap(\.plan.ended)
-    guard !ranges.isEmpty else { return }
     LinkedCode.runExitHandlers { _, argument, _ in ranges.contains { $0.contains(argument) } }
   }
 }

@@ -11,7 +11,7 @@ extension StatePlan {
       let now = object.contents(ofSection: section)?.slice(atom.offset, atom.size),
       let before = old.object.contents(ofSection: twin)?.slice(atom.offset, atom.size)
     else { return false }
-    return now.array == before.array
+    return now.isSame(as: before)
   }
 
   func isPadding(_ section: Int, _ atom: Atom) -> Bool {

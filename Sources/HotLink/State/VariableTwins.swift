@@ -41,8 +41,8 @@ struct VariableTwins {
   private func isSame(_ before: Int, _ now: Int) -> Bool {
     let (a, b) = (old.object.symbols[before], object.symbols[now])
     let isLocal = now < object.firstGlobal
-    guard a.isThreadLocal == b.isThreadLocal, isLocal == (before < old.object.firstGlobal),
-      old.object.name(ofSymbol: before) == object.name(ofSymbol: now)
+    guard a.type == b.type, isLocal == (before < old.object.firstGlobal),
+      old.object.isName(ofSymbol: before, sameAs: object, now)
     else { return false }
     return !isLocal
       || (identities[now] == nil && old.identities[before] == nil

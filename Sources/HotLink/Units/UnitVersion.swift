@@ -14,6 +14,8 @@ final class UnitVersion: @unchecked Sendable {
   let presence: DebuggerView.Presence?
   /// The generation that it came with.
   var generation = 1
+  /// From the first to the last byte of its code. Asked for when it is about to be replaced.
+  private(set) lazy var textRange = linked.textRange
   private(set) lazy var symbols = SymbolsBySection(linked.object)
   private(set) lazy var variables = VariableIndex(self)
   /// Made once, compared twice: as the new version and as the old one. On the linker's thread.

@@ -193,6 +193,25 @@ package struct StringTable: Sendable {
     return NameView(base: start, count: strlen(start.assumingMemoryBound(to: CChar.self)))
   }
 
+  /// Whether the string at `offset` is this one; it is not measured.
+  package func isString(at offset: UInt32, _ text: StaticString) -> Bool {
+    let count = text.utf8CodeUnitCount
+    guard let bytes, Int(offset) + count < bytes.count else { return false }
+    // A literal ends in NUL, too.
+    return memcmp(bytes.base + Int(offset), text.utf8Start, count + 1) == 0
+  }
+
+  /// Whether the strings at two offsets are the same. One outside its table is the same as none.
+  package func isString(at offset: UInt32, sameAs other: StringTable, at position: UInt32) -> Bool {
+    guard let own = bytes, let others = other.bytes, Int(offset) < own.count,
+      Int(position) < others.count
+    else { return false }
+    // Both end inside their tables, whose last byte is NUL.
+    return strcmp(
+      (own.base + Int(offset)).assumingMemoryBound(to: CChar.self),
+      (others.base + Int(position)).assumingMemoryBound(to: CChar.self)) == 0
+  }
+
   /// Whether the string at `offset` begins so; it is not measured.
   package func begins(at offset: UInt32, with prefix: StaticString) -> Bool {
     let count = prefix.utf8CodeUnitCount

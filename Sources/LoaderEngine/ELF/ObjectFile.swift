@@ -302,12 +302,22 @@ package final class ObjectFile: Sendable {
 
   /// Whether a section has a name, without measuring the one that it has.
   package func isSection(_ index: Int, named name: StaticString) -> Bool {
-    sectionNames.begins(at: sections[index].nameOffset, with: name)
-      && self.name(ofSection: index).count == name.utf8CodeUnitCount
+    sectionNames.isString(at: sections[index].nameOffset, name)
   }
 
   package func name(ofSymbol index: Int) -> NameView {
     symbolNames.name(at: symbols[index].st_name) ?? NameView("")
+  }
+
+  /// Whether two symbols are called the same, without measuring what they are called.
+  package func isName(ofSymbol index: Int, sameAs other: ObjectFile, _ symbol: Int) -> Bool {
+    symbolNames.isString(
+      at: symbols[index].st_name, sameAs: other.symbolNames, at: other.symbols[symbol].st_name)
+  }
+
+  /// The same with a name that is known.
+  package func isSymbol(_ index: Int, named name: StaticString) -> Bool {
+    symbolNames.isString(at: symbols[index].st_name, name)
   }
 
   /// Calls `body` with the symbols that the object cannot do without and does not define, whose names begin with an
@@ -364,33 +374,4 @@ package final class ObjectFile: Sendable {
     default: return .section(Int(raw))
     }
   }
-}
-
-/// Where a symbol of an object is defined (gABI: `st_shndx`).
-package enum SymbolPlace: Equatable {
-  case undefined, absolute, common
-  case section(Int)
-}
-
-extension Elf64_Sym {
-  package var type: UInt8 { st_info & 0xF }
-  package var binding: UInt8 { st_info >> 4 }
-  package var visibility: UInt8 { st_other & 3 }
-  /// STV_INTERNAL or STV_HIDDEN.
-  package var isHidden: Bool { visibility == 1 || visibility == 2 }
-  package var isWeakBinding: Bool { binding == UInt8(STB_WEAK) }
-  package var isUniqueBinding: Bool { binding == UInt8(STB_GNU_UNIQUE) }
-  package var isThreadLocal: Bool { type == UInt8(STT_TLS) }
-  /// Its value is its address: neither thread-local nor an IFUNC.
-  @inline(__always)
-  package var isPlain: Bool { type != UInt8(STT_TLS) && type != UInt8(STT_GNU_IFUNC) }
-  package var isFunction: Bool { type == UInt8(STT_FUNC) || type == UInt8(STT_GNU_IFUNC) }
-}
-
-/// A relocation with its addend (gABI: `Elf64_Rela`).
-package typealias Relocation = Elf64_Rela
-
-extension Elf64_Rela {
-  @inline(__always) package var type: UInt32 { UInt32(truncatingIfNeeded: r_info) }
-  @inline(__always) package var symbol: Int { Int(r_info >> 32) }
 }

@@ -4,11 +4,11 @@ internal import CLoaderSupport
 
 /// Looks for addresses in a few ranges on stacks.
 package final class StackScan {
-  private let ranges: [AddressRange]
-  private let low: UInt64
-  private let high: UInt64
+  private var ranges: [AddressRange] = []
+  private var low: UInt64 = 0
+  private var high: UInt64 = 0
   /// For each range, whether a word on a stack lies in it.
-  package private(set) var hits: [Bool]
+  package private(set) var hits: [Bool] = []
   /// Words that lie in a range, and whose stack they are on: the first ones, at most as many as fit.
   package struct Hit: BitwiseCopyable, Hashable, Sendable {
     package var range: Int32
@@ -19,12 +19,27 @@ package final class StackScan {
   private var count = 0
   package var words: [Hit] { Array(found[..<count]) }
 
-  package init(_ ranges: [AddressRange]) {
-    self.ranges = ranges
-    low = self.ranges.map(\.start.value).min() ?? 0
-    high = self.ranges.map(\.end.value).max() ?? 0
-    hits = [Bool](repeating: false, count: ranges.count)
-    found = .allocate(capacity: ranges.isEmpty ? 0 : 256)
+  package init() {
+    found = .allocate(capacity: 256)
+    // Room for what is mostly asked for: nothing is allocated at the host's safe point.
+    ranges.reserveCapacity(32)
+    hits.reserveCapacity(32)
+  }
+
+  /// Begins to look for so many ranges, and knows of no hit.
+  package func begin(_ count: Int, _ range: (Int) -> AddressRange) {
+    ranges.removeAll(keepingCapacity: true)
+    hits.removeAll(keepingCapacity: true)
+    self.count = 0
+    low = .max
+    high = 0
+    for index in 0..<count {
+      let range = range(index)
+      ranges.append(range)
+      hits.append(false)
+      low = min(low, range.start.value)
+      high = max(high, range.end.value)
+    }
   }
 
   deinit { found.deallocate() }

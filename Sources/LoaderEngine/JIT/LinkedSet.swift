@@ -125,11 +125,14 @@ package final class LinkedSet: @unchecked Sendable {
   /// Keeps what was allocated, gives threads their initial bytes, and hands out the symbol table of
   /// the new generation. Called once, at publication.
   package func commit() throws(LinkError) -> SymbolTable {
-    try space.threadStorage.initialise(
-      threadImages.map {
-        StaticTLS.Piece(
-          offset: $0.offset, size: UInt64($0.bytes.count), bytes: UnsafeRawBufferPointer($0.bytes))
-      })
+    if !threadImages.isEmpty {
+      try space.threadStorage.initialise(
+        threadImages.map {
+          StaticTLS.Piece(
+            offset: $0.offset, size: UInt64($0.bytes.count), bytes: UnsafeRawBufferPointer($0.bytes)
+          )
+        })
+    }
     hasCommitted = true
     space.copies.take(freshCopies)
     if space.bounds == nil, !options.isRemovable { space.bounds = bounds }

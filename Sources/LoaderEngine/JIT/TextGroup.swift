@@ -11,6 +11,9 @@ package final class TextGroup: @unchecked Sendable {
   /// Text of the first link stays: unwind registrations must not nest, and later ones would lie in it.
   package var isPermanent = false
 
+  /// How many units are made of it now, as their owner counts.
+  package var users = 0
+
   init(_ arena: Arena, text: Allocation?, tied: Allocation?) {
     self.arena = arena
     self.text = text
