@@ -14,7 +14,7 @@ extension LinkedSet {
     let unwind = fixUpPlainly(.unwindTables)
     // Nothing is left of them, nearly always: they are proven while the rest is fixed up.
     let isBeside =
-      objects.count > LinkedSet.groupingLimit && unwind.allSatisfy(\.leftovers.isEmpty)
+      objects.count > LinkedSet.groupingLimit && unwind.allSatisfy { $0.leftovers.isEmpty }
     let others = fixUpPlainly(.others, beside: isBeside ? proof : nil)
     // Code first: what does not fit in it says where the whole must lie.
     try fixUp(others)
