@@ -112,6 +112,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     report.relocations = prepared.report.relocations
     report.functions = linked.space.slots.count
     report.undefinedFunctions = prepared.report.undefinedFunctions
+    report.unmetPolicies = linked.unmetPolicies()
     let handler = state.withLock {
       $0.generation = linked.generation
       return $0.handler

@@ -28,6 +28,8 @@ public struct StartReport: Sendable {
   public var functions = 0
   /// Called but defined nowhere; reported again if one is called.
   public var undefinedFunctions: [String] = []
+  /// Policies for state by names that mean nothing so far.
+  public var unmetPolicies: [UnmetPolicy] = []
   public var readMicroseconds = 0.0
   public var linkMicroseconds = 0.0
 }

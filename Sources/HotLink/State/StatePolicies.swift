@@ -34,15 +34,23 @@ public struct StatePolicies: Sendable {
     for (name, policy) in named {
       if StatePolicies.names(name, unit) {
         result.all = policy
-      } else if let mark = name.lastIndex(of: ":"), mark > name.startIndex,
-        name[name.index(before: mark)] != ":", StatePolicies.names(String(name[..<mark]), unit)
-      {
-        result.own[String(name[name.index(after: mark)...])] = policy
+      } else if let (part, variable) = StatePolicies.parts(name), StatePolicies.names(part, unit) {
+        result.own[variable] = policy
       } else {
         result.variables[name] = policy
       }
     }
     return result
+  }
+
+  /// A unit and a variable: `game.o:score`, `game.o:Game::score`, but not `Game::score`.
+  static func parts(_ name: String) -> (unit: String, variable: String)? {
+    let marks = name.indices.filter { index in
+      guard name[index] == ":", index > name.startIndex else { return false }
+      let next = name.index(after: index)
+      return name[name.index(before: index)] != ":" && next < name.endIndex && name[next] != ":"
+    }
+    return marks.last.map { (String(name[..<$0]), String(name[name.index(after: $0)...])) }
   }
 
   /// Whether a name, as a person writes it, means a unit: its path, or the end of it; of a member of an archive, the

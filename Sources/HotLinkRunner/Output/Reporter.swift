@@ -49,6 +49,7 @@ struct Reporter: Sendable {
         ("generation", .count(1)),
         ("relocations", .count(report.relocations)), ("functions", .count(report.functions)),
         ("undefined", .strings(report.undefinedFunctions)),
+        ("unmet_policies", .strings(report.unmetPolicies.map(\.name))),
         ("read_us", .number(report.readMicroseconds)),
         ("link_us", .number(report.linkMicroseconds)),
       ])
@@ -64,6 +65,10 @@ struct Reporter: Sendable {
       say(
         "undefined, reported again when called: "
           + report.undefinedFunctions.prefix(8).joined(separator: ", "))
+    }
+    for policy in report.unmetPolicies {
+      let hint = policy.suggestion.map { "; did you mean '\($0)'?" } ?? ""
+      say("--state \(policy.name)=…: no unit and no variable is called so yet\(hint)")
     }
   }
 
