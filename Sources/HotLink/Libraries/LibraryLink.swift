@@ -301,7 +301,7 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
         guard piece.isKept, piece.isEdited else { continue }
         carry.constant = bias &+ piece.start
         carry.isReadOnly = piece.protection == .readOnly
-      } else if let before = old.plan.home(of: symbol.key), piece.isKept {
+      } else if let before = old.plan.home(of: old.key(of: symbol.key, in: file)), piece.isKept {
         carry.oldSize = before.size
         switch policies[symbol.name] {
         case .hold: carry.kind = .held
@@ -309,7 +309,7 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
         case .reset: carry.kind = .reset
         case .keep, .move, .resetWhenNeeded: break
         }
-        let baseline = old.baseline(of: symbol.key)
+        let baseline = old.baseline(of: old.key(of: symbol.key, in: file))
         carry.oldImage = baseline
         carry.image = baseline
         if piece.isEdited || before.size != symbol.size || leadsToMoved(piece, old) {
@@ -327,7 +327,8 @@ final class LibraryLink: ReferenceBinder, @unchecked Sendable {
   /// Whether first bytes of a piece are addresses of something that has another place than in the old version.
   private func leadsToMoved(_ piece: LibraryPlan.Piece, _ old: LibraryVersion) -> Bool {
     file.aims(of: piece.start..<piece.end).contains { key in
-      guard let now = plan.home(of: key), let before = old.plan.home(of: key) else { return false }
+      guard let now = plan.home(of: key), let before = old.plan.home(of: old.key(of: key, in: file))
+      else { return false }
       return now.home != before.home
     }
   }

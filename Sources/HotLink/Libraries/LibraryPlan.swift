@@ -37,6 +37,8 @@ struct LibraryPlan {
   private let unit: String
   private var homes: [LibrarySymbol.Key: Home] = [:]
   private var claimed: Set<UInt64> = []
+  /// Of the old version: those that go on under another key.
+  private var renamed: Set<LibrarySymbol.Key> = []
   /// What the layout guard said about variables of another type.
   private let decisions: LayoutDecisions
 
@@ -75,7 +77,7 @@ struct LibraryPlan {
     pieces.sort { $0.start < $1.start }
     guard let old else { return }
     for (key, home) in old.plan.homes.sorted(by: { $0.key.name < $1.key.name })
-    where homes[key] == nil && !home.isConstant {
+    where homes[key] == nil && !home.isConstant && !renamed.contains(key) {
       remarks.append(Verdict(unit: unit, symbol: key.name, fate: .removed))
     }
     try planUnnamed(file, old)
@@ -126,7 +128,9 @@ struct LibraryPlan {
     _ old: LibraryVersion
   ) throws {
     for alias in aliases {
-      guard let before = old.plan.homes[alias.key], !before.isConstant else { continue }
+      let key = old.key(of: alias.key, in: file)
+      guard let before = old.plan.homes[key], !before.isConstant else { continue }
+      if key != alias.key { renamed.insert(key) }
       let decision = decisions.byKey[alias.key]
       if decision?.isReset == true { piece.isReset = true }
       // It gets another type, and needs another place.
@@ -144,7 +148,7 @@ struct LibraryPlan {
       piece.isKept = true
       piece.symbol = alias
       piece.isEdited =
-        old.fingerprint(of: alias.key) != file.fingerprint(of: alias) || file.holdsLabels(alias)
+        old.fingerprint(of: key) != file.fingerprint(of: alias) || file.holdsLabels(alias)
     }
   }
 
@@ -153,7 +157,8 @@ struct LibraryPlan {
     _ old: LibraryVersion
   ) throws {
     let symbol = piece.symbol
-    guard let before = old.plan.homes[symbol.key], before.isConstant else { return }
+    let key = old.key(of: symbol.key, in: file)
+    guard let before = old.plan.homes[key], before.isConstant else { return }
     guard before.size == symbol.size, piece.size == symbol.size else {
       // What objects that live have pointers to by their class.
       if IdentityNames.shapesObjects(symbol.name) {
@@ -168,7 +173,7 @@ struct LibraryPlan {
     guard !LibraryPlan.isReachedByItsEnd(symbol, file), !file.holdsLabels(symbol),
       claimed.insert(before.home).inserted
     else { return }
-    piece.isEdited = old.fingerprint(of: symbol.key) != file.fingerprint(of: symbol)
+    piece.isEdited = old.fingerprint(of: key) != file.fingerprint(of: symbol)
     if piece.isEdited, before.protection == .mixed {
       remarks.append(Verdict(unit: unit, symbol: symbol.name, fate: .moved))
       return

@@ -105,6 +105,19 @@ final class LibraryVersion: @unchecked Sendable {
     return definition
   }
 
+  /// What a variable or constant of a newer build is called here: by its name, also when a static was made global, or a
+  /// global one static.
+  func key(of key: LibrarySymbol.Key, in file: LibraryFile) -> LibrarySymbol.Key {
+    guard key.ordinal == 0, plan.home(of: key) == nil else { return key }
+    let other = LibrarySymbol.Key(name: key.name, ordinal: 0, isLocal: !key.isLocal)
+    // Of several statics of one name nobody knows which.
+    let second = LibrarySymbol.Key(name: key.name, ordinal: 1, isLocal: true)
+    guard plan.home(of: other) != nil, file.datum(of: other) == nil, plan.home(of: second) == nil,
+      file.datum(of: second) == nil
+    else { return key }
+    return other
+  }
+
   /// A number for the first bytes of a variable or constant.
   func fingerprint(of key: LibrarySymbol.Key) -> UInt64? {
     file.datum(of: key).map { file.fingerprint(of: $0) }

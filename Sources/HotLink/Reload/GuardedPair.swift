@@ -81,7 +81,7 @@ struct GuardedPair {
           symbol: -1, section: -1, offset: $0.address, size: $0.size, address: 0, room: $0.size)
       }
     } else {
-      variable = self.variable(of: own.key, version)
+      variable = self.variable(of: own.key, version, file)
     }
     guard let variable else { return nil }
     let places = places ?? oldPlaces()
@@ -108,7 +108,10 @@ struct GuardedPair {
   }
 
   /// Where a library has a variable; its `offset` is the virtual address.
-  private func variable(of key: LibrarySymbol.Key, _ version: LibraryVersion) -> Variable? {
+  private func variable(
+    of key: LibrarySymbol.Key, _ version: LibraryVersion, _ file: LibraryFile
+  ) -> Variable? {
+    let key = version.key(of: key, in: file)
     guard let home = version.plan.home(of: key), !home.isConstant else { return nil }
     return Variable(
       symbol: -1, section: -1, offset: home.address, size: home.size, address: home.home,
@@ -121,7 +124,7 @@ struct GuardedPair {
     case .object(let version, _):
       version.variables[VariableKey(name: name, ordinal: 0, isThreadLocal: false)]
     case .library(let version, let file):
-      librarySymbol(symbol, file).flatMap { variable(of: $0.key, version) }
+      librarySymbol(symbol, file).flatMap { variable(of: $0.key, version, file) }
     }
   }
 
