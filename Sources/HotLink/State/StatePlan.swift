@@ -23,7 +23,7 @@ final class StatePlan {
   /// Variables of the old version that have a new self, by symbol index there.
   private(set) var matched: [Bool]
   /// Variables that stay without a look at their values: thread-local ones.
-  private var keptInPlace: [String] = []
+  private var keptInPlace: [(symbol: String, fate: Verdict.Fate)] = []
   var carriedNew: Set<Int> = []
   let images = InitialImages()
 
@@ -191,7 +191,23 @@ final class StatePlan {
         unit: unit, symbol: object.name(ofSection: section).string, reason: .threadLocalLayout)
     }
     placements[section] = .whole(address: base, place: nil)
-    keptInPlace += named.compactMap { $0.0.symbol.map(name) }
+    for (atom, variable) in named {
+      guard let symbol = atom.symbol, let variable else { continue }
+      keptInPlace.append((name(symbol), threadFate(section, atom, variable)))
+    }
+  }
+
+  /// Threads go on with their values, and new ones begin as before: each has its own.
+  private func threadFate(_ section: Int, _ atom: Atom, _ variable: Variable) -> Verdict.Fate {
+    func first(_ object: ObjectFile?, _ section: Int, _ offset: UInt64) -> [UInt8] {
+      let bytes = object?.contents(ofSection: section)?.slice(offset, atom.size)
+      return bytes?.array ?? [UInt8](repeating: 0, count: Int(atom.size))
+    }
+    let source = first(object, section, atom.offset)
+    let before = first(old?.object, variable.section, variable.offset)
+    return source == before
+      ? .kept
+      : .keptOverEdit(value: Array(before.prefix(8)), source: Array(source.prefix(8)))
   }
 
   // MARK: whole
@@ -350,7 +366,7 @@ final class StatePlan {
 
   /// Verdicts that need no look at memory.
   func remarks(_ unit: String) -> [Verdict] {
-    keptInPlace.map { Verdict(unit: unit, symbol: $0, fate: .kept) }
+    keptInPlace.map { Verdict(unit: unit, symbol: $0.symbol, fate: $0.fate) }
       + movedConstants.map { Verdict(unit: unit, symbol: $0, fate: .moved) }
       + removed.map { Verdict(unit: unit, symbol: $0, fate: .removed) }
       + (old == nil
