@@ -31,6 +31,44 @@ struct LinkTests {
     return place.loadUnaligned(as: type)
   }
 
+  @Test("Literals of wide characters are one, over objects, when all their characters are the same")
+  func wideLiterals() throws {
+    let space = try LinkSpace()
+    let set = try Self.link(
+      [0, 1].map { unit in
+        """
+        .section .rodata.str4.4,"aMS",@progbits,4
+        .Lpad: .long \(unit + 7), 0
+        .Lhi: .long 'h, 'i, 0
+        .Lzeros: .long 256, 1 << 24, 0
+        .Lother: .long 256, \(unit + 5), 0
+        .section .rodata.str2.2,"aMS",@progbits,2
+        .Lshort: .short 'h, 256, 0
+        .section .rodata.str1.1,"aMS",@progbits,1
+        .Lbytes: .byte 'h, 0, 0, 0, 'i, 0, 0, 0, 0, 0, 0, 0
+        .data
+        .globl hi\(unit), zeros\(unit), other\(unit), short\(unit), bytes\(unit)
+        hi\(unit): .quad .Lhi
+        zeros\(unit): .quad .Lzeros
+        other\(unit): .quad .Lother
+        short\(unit): .quad .Lshort
+        bytes\(unit): .quad .Lbytes
+        """
+      }, in: space)
+    func literal(_ name: String) throws -> UInt64 { try Self.load(set, name, UInt64.self) }
+    for name in ["hi", "zeros", "short", "bytes"] {
+      #expect(try literal(name + "0") == literal(name + "1"), "\(name)")
+    }
+    #expect(try literal("other0") != literal("other1"))
+    #expect(try literal("hi0") != literal("bytes0"))
+    func words(_ name: String) throws -> [UInt8]? {
+      try set.space.arena.bytes(at: Address(literal(name)), count: 12)
+    }
+    #expect(try words("zeros1") == [0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0])
+    #expect(try words("other1") == [0, 1, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0])
+    #expect(try literal("hi0") % 4 == 0)
+  }
+
   @Test("SIZE relocations take the size of the definition, wherever it is")
   func sizes() throws {
     let space = try LinkSpace()

@@ -212,10 +212,14 @@ private struct ReferenceMeanings {
     }
     let isString = roles[section] != .mergedConstants
     let most = isString ? 256 : object.sections[section].entrySize
+    let width = roles[section] == .mergedStrings ? object.sections[section].entrySize : 1
+    var zeroes: UInt64 = 0
     for index in 0..<min(most, UInt64(bytes.count) - offset) {
       guard let byte = bytes.load(UInt8.self, at: offset + index) else { break }
       FunctionContents.mix(&hash, UInt64(byte))
-      if isString && byte == 0 { break }
+      zeroes = byte == 0 ? zeroes + 1 : 0
+      // A character that is zero ends it, not one with a zero in it.
+      if isString, (index + 1) % width == 0, zeroes >= width { break }
     }
     return hash
   }

@@ -80,20 +80,37 @@ extension LinkedSet {
   private func internStrings(_ linked: LinkedObject, _ section: Int) throws(LinkError) {
     guard let bytes = linked.object.contents(ofSection: section) else { return }
     let alignment = linked.object.sections[section].alignment
+    let width = Int(linked.object.sections[section].entrySize)
     var pieces: [Piece] = []
     var at = 0
     while at < bytes.count {
-      let rest = bytes.count - at
-      let length =
-        memchr(bytes.base + at, 0, rest).map {
-          Int(bitPattern: $0) - Int(bitPattern: bytes.base + at) + 1
-        } ?? rest
+      let length = LinkedSet.length(ofStringAt: bytes.base + at, bytes.count - at, width)
       let address = try constants.intern(bytes.base + at, length, alignment: alignment)
       pieces.append(
         Piece(offset: UInt64(at), size: UInt64(length), address: address.value, place: nil))
       at = (at + length + Int(alignment) - 1) & ~(Int(alignment) - 1)
     }
     linked.pieces[section] = PieceTable(pieces)
+  }
+
+  /// Bytes of a string with its terminator, at most `rest`.
+  private static func length(ofStringAt start: UnsafeRawPointer, _ rest: Int, _ width: Int) -> Int {
+    guard width > 1 else {
+      return memchr(start, 0, rest).map {
+        Int(bitPattern: $0) - Int(bitPattern: start) + 1
+      } ?? rest
+    }
+    var end = 0
+    while end < rest {
+      let character = start + end
+      end += width
+      let isEnd =
+        width == 2
+        ? character.loadUnaligned(as: UInt16.self) == 0
+        : character.loadUnaligned(as: UInt32.self) == 0
+      if isEnd { break }
+    }
+    return end
   }
 
   private func internRecords(_ linked: LinkedObject, _ section: Int) throws(LinkError) {

@@ -8,7 +8,7 @@ package enum SectionRole: UInt8, BitwiseCopyable, Sendable {
   case text
   /// Read-only, with `.data.rel.ro`: lives as long as the process.
   case constant
-  /// Strings or fixed-size constants that are interned by content (SHF_MERGE).
+  /// Strings, of characters of one, two or four bytes, or fixed-size constants that are interned by content (SHF_MERGE).
   case mergedStrings, mergedConstants
   /// Read-only and only meant for the code beside it (`.gcc_except_table`): dies with it.
   case tied
@@ -79,7 +79,10 @@ package enum SectionRole: UInt8, BitwiseCopyable, Sendable {
     if name.hasPrefix(".gcc_except_table") { return .tied }
     if name == ".swift_modhash" { return .ignored }
     if section.isMergeable, section.entrySize > 0, section.size % section.entrySize == 0 {
-      if section.holdsStrings { return section.entrySize == 1 ? .mergedStrings : .constant }
+      if section.holdsStrings {
+        // Characters of C: char, char16_t, char32_t and wchar_t.
+        return [1, 2, 4].contains(section.entrySize) ? .mergedStrings : .constant
+      }
       if section.entrySize <= 64 { return .mergedConstants }
     }
     return .constant
