@@ -28,6 +28,7 @@ enum Loader {
     options.opener = options.opener ?? context
     while true {
       if isShared, let file = source.identity, let known = context.image(from: file) {
+        if context.options.runsInitialisers { known.group.startOnce() }
         return Image(known.image, of: known.group)
       }
       let loaded = try attempt(source, candidates, kind, options, in: context, isShared)
@@ -59,7 +60,7 @@ enum Loader {
     try group.register()
     guard context.note(group, since: loads, includingFirst: isShared) else { return nil }
     // GATE: visible, no way back.
-    if context.options.runsInitialisers { group.start() }
+    if context.options.runsInitialisers { group.startOnce() }
     return Image(group.images[0], of: group)
   }
 }

@@ -55,7 +55,10 @@ extension LinkContext: LibraryOpener {
   /// The first image of this context that is like that.
   private func loaded(_ isWanted: (MappedImage) -> Bool) -> Image? {
     for group in liveGroups {
-      for image in group.images where isWanted(image) { return Image(image, of: group) }
+      for image in group.images where isWanted(image) {
+        if options.runsInitialisers { group.startOnce() }
+        return Image(image, of: group)
+      }
     }
     return nil
   }

@@ -23,6 +23,10 @@ package final class ImageGroup: @unchecked Sendable {
   /// Images whose initialisers have run, in that order.
   @exclusivity(unchecked) private var started: [Int] = []
   private let finishing = Mutex<Bool>(false)
+  /// Held while initialisers run, as ld.so holds its own: nobody gets a library whose initialisers another thread is running.
+  private static let starting = ProcessLock()
+  private let hasBegun = Atomic(false)
+  private let isReady = Atomic(false)
   @exclusivity(unchecked) package private(set) var relocationCount = 0
   /// Words that were left alone because resolvers do not run.
   @exclusivity(unchecked) package private(set) var unresolvedIndirectCount = 0
@@ -127,8 +131,20 @@ package final class ImageGroup: @unchecked Sendable {
     LiveImages.add(self)
   }
 
-  /// Runs initialisers, those of dependencies first.
+  /// Runs initialisers, those of dependencies first. Returns when they have run, on whichever thread; at once for code of
+  /// theirs that asks for itself. An initialiser that waits for another thread's load waits for ever, as with ld.so.
+  package func startOnce() {
+    guard !isReady.load(ordering: .acquiring) else { return }
+    ImageGroup.starting.withLock {
+      for dependency in dependencies { dependency.startOnce() }
+      start()
+    }
+  }
+
+  /// The same for one who vouches that no other thread asks for these images yet.
   package func start() {
+    guard !hasBegun.exchange(true, ordering: .acquiringAndReleasing) else { return }
+    defer { isReady.store(true, ordering: .releasing) }
     images.first?.runPreinitialisers(arguments)
     for index in dependencyOrder() {
       started.append(index)
@@ -139,6 +155,8 @@ package final class ImageGroup: @unchecked Sendable {
   /// Takes over from the group of an earlier build of its first image, whose initialisers have run: those of
   /// libraries that only this one needs run now, and the first image's finalisers are this group's.
   package func succeed(_ earlier: ImageGroup) {
+    hasBegun.store(true, ordering: .releasing)
+    defer { isReady.store(true, ordering: .releasing) }
     for index in dependencyOrder() where index != 0 {
       started.append(index)
       images[index].runInitialisers(arguments)

@@ -79,6 +79,90 @@ struct ParallelLoadTests {
     }
   }
 
+  /// Its initialiser takes its time, and says when it runs.
+  static let slow = SharedObject(
+    "parallelslow",
+    """
+    #include <unistd.h>
+    volatile long begun, ready, runs;
+    __attribute__((constructor)) static void slow(void) {
+      begun = 1; runs++; usleep(200000); ready = 1;
+    }
+    long state(void) { return ready * 10 + runs; }
+    """)
+  static func slowUser(_ number: Int) -> SharedObject {
+    SharedObject(
+      "parallelslowuser\(number)", needs: [slow],
+      """
+      long state(void); static long seen;
+      __attribute__((constructor)) static void look(void) { seen = state(); }
+      long seen\(number)(void) { return seen; }
+      """)
+  }
+
+  @Test("Nobody gets a library whose initialiser another thread is running")
+  func halfInitialised() async {
+    await #expect(processExitsWith: .success) {
+      let paths = try (0..<3).map { FilePath(try ParallelLoadTests.slowUser($0).path()) }
+      let slow = try ParallelLoadTests.slow.path()
+      let opening = ParallelLoadTests.opener
+      let crowd = Crowd(4)
+      for round in 0..<6 {
+        let context = LinkContext()
+        let opener = try opening.load(in: context)
+        let open: Symbol<Open> = try opener.symbol("open_it")
+        let images = Mutex<[Image]>([])
+        crowd.run { number in
+          // One after the other, while the first is at it.
+          usleep(UInt32(number) * UInt32(round) * 10_000)
+          if number == 3 {
+            let handle = open.value(slow)
+            #expect(handle != nil)
+            return
+          }
+          guard let image = try? context.loadLibrary(paths[number]) else { return }
+          #expect((try? image.call("seen\(number)")) == 11)
+          images.withLock { $0.append(image) }
+        }
+        #expect(images.withLock { $0.count } == 3)
+        let library = try #require(context.images.first { $0.soname == "libparallelslow.so" })
+        #expect(try library.call("state") == 11)
+      }
+      crowd.end()
+    }
+  }
+
+  @Test(
+    "An initialiser that opens a library which needs its own gets it, and initialisers run once")
+  func circle() async {
+    await #expect(processExitsWith: .success) {
+      let inner = SharedObject(
+        "parallelinner",
+        """
+        #include <dlfcn.h>
+        #include <stdlib.h>
+        long runs; void *outer;
+        __attribute__((constructor)) static void begin(void) {
+          runs++; outer = dlopen(getenv("PARALLEL_OUTER"), RTLD_NOW);
+        }
+        long count(void) { return runs + (outer ? 10 : 0); }
+        """)
+      let outer = SharedObject(
+        "parallelouter", needs: [inner],
+        """
+        extern long runs; long seen;
+        __attribute__((constructor)) static void look(void) { seen = runs + 100; }
+        long seen_by_outer(void) { return seen; }
+        """)
+      setenv("PARALLEL_OUTER", try outer.path(), 1)
+      let context = LinkContext()
+      let image = try inner.load(in: context)
+      #expect(try image.call("count") == 11)
+      let other = try #require(context.images.first { $0.soname == "libparallelouter.so" })
+      #expect(try other.call("seen_by_outer") == 101)
+    }
+  }
+
   static let opener = SharedObject(
     "parallelopener",
     """
