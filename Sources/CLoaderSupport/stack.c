@@ -4,6 +4,9 @@
 #include "threads.h"
 #include <pthread.h>
 
+// Where the first thread's stack began (glibc, from ld.so): above lie argv, the environment and the auxiliary vector.
+extern void *__libc_stack_end __attribute__((weak));
+
 static __thread const uintptr_t *stack_top __attribute__((tls_model("initial-exec")));
 
 static const uintptr_t *find_stack_top(void) {
@@ -12,8 +15,11 @@ static const uintptr_t *find_stack_top(void) {
   if (pthread_getattr_np(pthread_self(), &attributes)) return NULL;
   void *low;
   size_t size;
-  if (!pthread_attr_getstack(&attributes, &low, &size))
-    stack_top = (const uintptr_t *)((char *)low + size);
+  if (!pthread_attr_getstack(&attributes, &low, &size)) {
+    char *top = (char *)low + size, *first = &__libc_stack_end ? __libc_stack_end : NULL;
+    if (first > (char *)low && first < top) top = first;
+    stack_top = (const uintptr_t *)((uintptr_t)top & ~(uintptr_t)7);
+  }
   pthread_attr_destroy(&attributes);
   return stack_top;
 }

@@ -37,6 +37,7 @@ package final class StackScan {
       let range = range(index)
       ranges.append(range)
       hits.append(false)
+      guard range.size > 0 else { continue }
       low = min(low, range.start.value)
       high = max(high, range.end.value)
     }
@@ -66,10 +67,13 @@ package final class StackScan {
     ) -> Void = { context, from, to in
       guard let context, let from, let to else { return }
       let scan = Unmanaged<StackScan>.fromOpaque(context).takeUnretainedValue()
+      // The host waits for this: one comparison a word.
+      let low = scan.low
+      let size = scan.high > low ? scan.high - low : 0
       var word = from
       while word < to {
         let value = UInt64(word.pointee)
-        if value >= scan.low && value < scan.high { scan.mark(value) }
+        if value &- low < size { scan.mark(value) }
         word += 1
       }
     }
