@@ -19,6 +19,8 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   var thread: BackgroundThread?
   private var source: ChangeSource?
   let files: FileTable
+  /// Held while files and what changed with them are noted, so that both have one order.
+  private let noting = Mutex<Void>(())
   let libraries: [String]
   let history: SymbolHistory?
   let finishesInBackground: Bool
@@ -53,16 +55,28 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
   }
 
   func enqueueRemoval(_ name: String) {
-    let changes = files.remove(FilePath(name))
-    guard !changes.isEmpty else { return }
-    state.withLock { note(changes, into: &$0) }
+    guard noteRemoval([FilePath(name)]) else { return }
     wake()
   }
 
+  /// - Returns: whether any of them was known.
+  @discardableResult
+  func noteRemoval(_ paths: [FilePath]) -> Bool {
+    noting.withLock { _ in
+      let changes = paths.flatMap { files.remove($0) }
+      state.withLock { note(changes, into: &$0) }
+      return !changes.isEmpty
+    }
+  }
+
   func note(_ read: [UnitFile]) {
-    state.withLock { state in
-      note(files.update(read), into: &state)
-      state.offered += read
+    // What came last is to be noted last; the state is locked for the little that it is changed.
+    noting.withLock { _ in
+      let changes = files.update(read)
+      state.withLock { state in
+        note(changes, into: &state)
+        state.offered += read
+      }
     }
   }
 

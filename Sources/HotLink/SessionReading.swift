@@ -23,9 +23,7 @@ extension SessionCore {
     note(files)
     var gone = batch.removed
     if batch.isComplete { gone += self.files.paths(notIn: Set(batch.written)) }
-    state.withLock { state in
-      for path in gone { note(self.files.remove(path), into: &state) }
-    }
+    noteRemoval(gone)
     if !batch.isComplete { tell(unchanged: same) }
     return refusals
   }
@@ -38,7 +36,10 @@ extension SessionCore {
     let files = files
     let blocks = paths.count > SessionCore.manyFiles ? FileBlocks() : nil
     return sideBySide(paths.count) { index throws(LinkError) in
-      try UnitReader.read(paths[index], known: files.content(paths[index]), into: blocks)
+      // A block is kept by any file in it: what is read anew, mostly to be dropped, must not lie beside one that changed.
+      let known = files.content(paths[index])
+      return try UnitReader.read(
+        paths[index], known: known, into: known == nil ? blocks : nil)
     }
   }
 

@@ -16,7 +16,7 @@ extension SessionCore {
   func settle() {
     guard var done = published else { return }
     published = nil
-    if !done.isSettled { linked.settle(done.prepared, &done.report) }
+    if !done.isSettled { linked.settle(done.prepared, &done.report, isWaitedFor: false) }
     history?.note(done.report)
     let handler = state.withLock { $0.handler }
     handler?(.reloaded(done.report))

@@ -48,6 +48,27 @@ struct EntryTests {
     for name in ["first", "waiting", "fresh"] { #expect(try session.call(name) == 77) }
   }
 
+  @Test("a label without a type is called by its stub, also without a PLT")
+  func untypedCallee() throws {
+    let session = try Session([:])
+    func label(_ value: Int) throws -> [UInt8] {
+      try Compiled.object(
+        .assembler, ".text\n.globl label\nlabel: mov $\(value), %eax\nret\n")
+    }
+    try session.add(label(1), name: "label.o")
+    let flags = ["-O1", "-fPIC", "-fno-plt"]
+    try session.add(
+      c: """
+        int label(void); int call(void) { return label() + 10; } int jump(void) { return label(); }
+        int (*address(void))(void) { return label; } int byAddress(void) { return address()(); }
+        """, name: "caller.o", flags: flags + ["-foptimize-sibling-calls"])
+    try session.start()
+    #expect(try session.call("call") == 11 && session.call("jump") == 1)
+    try session.add(label(2), name: "label.o")
+    try #require(session.takeNew())
+    #expect(try session.call("call") == 12 && session.call("jump") == 2)
+  }
+
   @Test("code with a table of jumps is recycled when it is replaced")
   func jumpTable() throws {
     func source(_ unit: Int, _ step: Int) -> String {

@@ -89,6 +89,72 @@ struct ManyUnitsTests {
     #expect(try session.call("value0") == Self.sum + Int32(3 * (Self.count - 1)) + 100)
   }
 
+  @Test(
+    "from files: one that changed does not keep the bytes of those that were read with it and did not"
+  )
+  func retention() async {
+    await #expect(processExitsWith: .success) {
+      let folder = URL.temporaryDirectory.appending(path: UUID().uuidString)
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+      defer { try? FileManager.default.removeItem(at: folder) }
+      func large(_ number: Int, _ step: Int) throws -> [UInt8] {
+        try Compiled.object(
+          .gcc,
+          """
+          static const char blob\(number)[12000] = {\(number + 1), \(step + 1)};
+          const char *get\(number)(void) { return blob\(number); }
+          int value\(number)(void) { return \(step) + blob\(number)[0]; }
+          """, flags: ["-O1", "-fPIC"])
+      }
+      var paths: [FilePath] = []
+      for number in 0..<ManyUnitsTests.count {
+        let file = folder.appending(path: "u\(number).o")
+        try Data(large(number, 0)).write(to: file)
+        paths.append(FilePath(file.path))
+      }
+      let session = try Session([:])
+      try session.add(paths)
+      try session.start()
+      let before = try ProcessUsage.residentBytes()
+      for number in 0..<ManyUnitsTests.count {
+        try Data(large(number, 1)).write(to: URL(filePath: paths[number].string))
+        // As a host does that adds everything after each build.
+        try session.add(paths)
+        try #require(session.takeNew())
+      }
+      // 1.2 MB of files, once more, and what reloads keep of literals.
+      #expect(try ProcessUsage.residentBytes() - before < 24 << 20)
+    }
+  }
+
+  @Test("a link that is refused while memory is made ready for it leaves no thread behind")
+  func refusedEarly() async {
+    await #expect(processExitsWith: .success) {
+      func large(_ number: Int, _ entries: Int) throws -> [UInt8] {
+        // Code enough that another thread makes its pages ready; a table that may not grow.
+        try Compiled.object(
+          .gcc,
+          """
+          int value\(number)(void) { __asm__ volatile(".fill 40000, 1, 0x90"); return \(number); }
+          __attribute__((section("entries"), used)) static int entries\(number)[\(entries)] = {1};
+          extern int __start_entries[]; int *start\(number)(void) { return __start_entries; }
+          """)
+      }
+      let session = try Session([:])
+      try session.add(["a.o", "b.o"].enumerated().map { ($1, try large($0, 1)) })
+      try session.start()
+      func tasks() throws -> Int {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count
+      }
+      let before = try tasks()
+      let log = EventLog(session)
+      try session.add((2..<92).map { ("u\($0).o", try large($0, 2)) })
+      #expect(!session.waitUntilLinked())
+      #expect(log.refusals.count == 1)
+      #expect(try tasks() <= before + 1)
+    }
+  }
+
   @Test("from files: one that cannot be read is named, and none is added")
   func missingFile() throws {
     let session = try Session([:])

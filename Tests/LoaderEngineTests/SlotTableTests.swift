@@ -50,7 +50,7 @@ struct SlotTableTests {
       func cell(_ space: LinkSpace) -> [UInt8]? {
         space.arena.bytes(at: space.slots.stub(slot), count: Int(X86_64.cellSize))
       }
-      #expect(cell(ahead) != nil)
+      #expect(cell(ahead) != nil && cell(ahead) == cell(plain))
     }
   }
 

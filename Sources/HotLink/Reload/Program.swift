@@ -274,11 +274,15 @@ final class Program: @unchecked Sendable {
 
   /// Lets go of what a generation that has taken effect replaced, as far as nobody is inside, and says what stays. On
   /// the host's thread at its safe point, or on any after `retirement.lookAtOwnStack()` there.
-  func settle(_ prepared: PreparedReload, _ report: inout ReloadReport) {
+  ///
+  /// - Parameter isWaitedFor: the host's thread stands still meanwhile.
+  func settle(
+    _ prepared: PreparedReload, _ report: inout ReloadReport, isWaitedFor: Bool = true
+  ) {
     compare(prepared, &report)
     report.verdicts += prepared.decided
-    // What the next edit of these units asks for first: while nobody waits.
-    if options.comparesLate {
+    // What the next edit of these units asks for first.
+    if !isWaitedFor {
       for member in prepared.members where !member.isNew { _ = member.version.variables }
     }
     prepared.replaced = nil

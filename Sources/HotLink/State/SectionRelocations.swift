@@ -34,19 +34,19 @@ struct SectionRelocations {
       return low
     }
 
-    init(_ table: RecordTable<Relocation>) {
-      let isInOrder = (1..<max(table.count, 1)).allSatisfy {
-        table[$0 - 1].r_offset <= table[$0].r_offset
+    init(_ tables: [RecordTable<Relocation>]) {
+      LinkSteps.add(tables.reduce(tables.count) { $0 + $1.count })
+      if tables.count == 1, List.isInOrder(tables[0]) {
+        self = .table(tables[0])
+      } else {
+        let all = tables.flatMap { table in (0..<table.count).map { table[$0] } }
+        self = .sorted(all.sorted { $0.r_offset < $1.r_offset })
       }
-      self = isInOrder ? .table(table) : List([], table)
     }
 
-    init(_ list: [Relocation], _ table: RecordTable<Relocation>) {
-      let all = list + (0..<table.count).map { table[$0] }
-      self = .sorted(all.sorted { $0.r_offset < $1.r_offset })
+    private static func isInOrder(_ table: RecordTable<Relocation>) -> Bool {
+      (1..<max(table.count, 1)).allSatisfy { table[$0 - 1].r_offset <= table[$0].r_offset }
     }
-
-    var all: [Relocation] { (0..<count).map { self[$0] } }
   }
 
   private let object: ObjectFile?
@@ -57,14 +57,15 @@ struct SectionRelocations {
 
   init(_ object: ObjectFile) {
     self.object = object
+    var tables: [Int: [RecordTable<Relocation>]] = [:]
     for section in object.relocationSections {
       let target = Int(object.sections[section].info)
       guard object.sections[target].isAllocated, !object.sections[target].isExecutable else {
         continue
       }
-      let table = object.relocations(inSection: section)
-      lists[target] = lists[target].map { List($0.all, table) } ?? List(table)
+      tables[target, default: []].append(object.relocations(inSection: section))
     }
+    lists = tables.mapValues { List($0) }
   }
 
   /// Where in its list the relocations of a stretch stand.

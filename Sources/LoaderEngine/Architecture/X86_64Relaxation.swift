@@ -42,6 +42,15 @@ extension X86_64 {
     }
   }
 
+  /// Whether the instruction around `field` calls or jumps to what the entry holds.
+  package static func isIndirectBranch(
+    _ type: UInt32, field: UnsafeMutableRawPointer, offset: UInt64
+  ) -> Bool {
+    guard loadForm(type) == .plain, offset >= 2 else { return false }
+    let code = Instruction(field: field)
+    return code.opcode == 0xFF && (code.modrm == 0x15 || code.modrm == 0x25)
+  }
+
   /// Rewrites the instruction around `field`.
   ///
   /// - Parameters:

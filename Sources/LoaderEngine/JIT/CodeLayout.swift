@@ -69,7 +69,6 @@ extension LinkedSet {
       for (key, offset) in tiedPieces {
         tiedAddresses[key] = (tiedMemory.range.start &+ offset).value
       }
-      tiedPieces = [:]
       if hasUnwind {
         let start = tiedMemory.range.start &+ unwindStart
         memset(
@@ -81,6 +80,7 @@ extension LinkedSet {
     } else {
       unwindRanges.append(AddressRange(start: Address(0), size: 0))
     }
+    tiedPieces = [:]
     return TextGroup(space.arena, text: textMemory, tied: tiedMemory)
   }
 

@@ -100,6 +100,8 @@ package final class LinkedSet: @unchecked Sendable {
     allTargets.deallocate()
     for image in threadImages { image.bytes.deallocate() }
     if hasCommitted && !options.isRemovable { return }
+    // A link that was thrown away leaves no thread behind.
+    space.arena.waitUntilReady()
     for allocation in allocations { space.arena.release(allocation) }
     for piece in threadAllocations { space.threadStorage.release(piece.offset, piece.size) }
   }

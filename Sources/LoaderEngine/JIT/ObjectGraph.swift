@@ -61,17 +61,23 @@ extension LinkedSet {
       functions.wrappingAdd(found.functions, ordering: .relaxed)
       definitions.wrappingAdd(found.definitions, ordering: .relaxed)
     }
+    // Later links mostly have names and slots.
+    guard options.isPermanent else { return numberGlobals(names, starts) }
     let slots = functions.load(ordering: .relaxed)
     space.names.reserve(definitions.load(ordering: .relaxed))
     if objects.count > LinkedSet.groupingLimit, !options.bindsDirectly {
       // Where there is no room, whoever wants one says so.
       slotsAhead = Errand { [space] in try? space.slots.reserve(slots) }
     }
+    numberGlobals(names, starts)
+  }
+
+  private func numberGlobals(_ names: Column<HashedName>, _ starts: [Int]) {
     for (index, linked) in objects.enumerated() {
       for symbol in linked.globals.indices {
         let place = starts[index] + symbol
         let name = names[place]
-        if place + LinkedSet.namesAhead < count {
+        if place + LinkedSet.namesAhead < names.count {
           space.names.prefetch(names[place + LinkedSet.namesAhead])
         }
         linked.globals[symbol] =

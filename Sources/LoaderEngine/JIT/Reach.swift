@@ -24,6 +24,11 @@ extension FixUp {
     let s: UInt64
     if target.id == .none, target.flags.contains(.function), !isDirect {
       s = space.slots.stub(try set.localSlot(linked, relocation.symbol)).value
+    } else if !target.flags.contains(.own),
+      X86_64.isIndirectBranch(relocation.type, field: spot, offset: relocation.r_offset)
+    {
+      // Others' label without a type is called by its stub, though its address is its own.
+      s = target.body
     } else {
       s = target.reference
     }

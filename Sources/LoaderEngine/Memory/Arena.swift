@@ -132,7 +132,8 @@ package final class Arena: @unchecked Sendable {
 
   deinit { waitUntilReady() }
 
-  /// Address space for `size` bytes, populated unless it is a large stretch of data.
+  /// Address space for `size` bytes. Its pages are made ready, those of a large stretch until `waitUntilReady`; a large
+  /// stretch of data has its pages when it is touched.
   ///
   /// - Throws: `LinkError.noSpace`.
   package func allocate(_ kind: Kind, _ size: UInt64, alignment: UInt64) throws(LinkError)
