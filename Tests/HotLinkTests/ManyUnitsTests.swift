@@ -127,34 +127,6 @@ struct ManyUnitsTests {
     }
   }
 
-  @Test("a link that is refused while memory is made ready for it leaves no thread behind")
-  func refusedEarly() async {
-    await #expect(processExitsWith: .success) {
-      func large(_ number: Int, _ entries: Int) throws -> [UInt8] {
-        // Code enough that another thread makes its pages ready; a table that may not grow.
-        try Compiled.object(
-          .gcc,
-          """
-          int value\(number)(void) { __asm__ volatile(".fill 40000, 1, 0x90"); return \(number); }
-          __attribute__((section("entries"), used)) static int entries\(number)[\(entries)] = {1};
-          extern int __start_entries[]; int *start\(number)(void) { return __start_entries; }
-          """)
-      }
-      let session = try Session([:])
-      try session.add(["a.o", "b.o"].enumerated().map { ($1, try large($0, 1)) })
-      try session.start()
-      func tasks() throws -> Int {
-        try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count
-      }
-      let before = try tasks()
-      let log = EventLog(session)
-      try session.add((2..<92).map { ("u\($0).o", try large($0, 2)) })
-      #expect(!session.waitUntilLinked())
-      #expect(log.refusals.count == 1)
-      #expect(try tasks() <= before + 1)
-    }
-  }
-
   @Test("from files: one that cannot be read is named, and none is added")
   func missingFile() throws {
     let session = try Session([:])

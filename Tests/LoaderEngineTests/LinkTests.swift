@@ -69,6 +69,30 @@ struct LinkTests {
     #expect(try literal("hi0") % 4 == 0)
   }
 
+  @Test("A link that is refused while memory is made ready for it leaves no thread behind")
+  func refusedEarly() throws {
+    let space = try LinkSpace()
+    func input(_ unit: UInt32, table: Bool) throws -> LinkInput {
+      // A table between __start_ and __stop_ that others know may not grow.
+      let source =
+        ".text\n.globl f\(unit)\nf\(unit): .fill 20000, 1, 0x90\nret\n"
+        + (table ? ".section entries,\"aw\"\n.quad 1\n" : "")
+      return LinkInput(
+        object: try ObjectFile.compiled(.assembler, source, flags: [], name: "u\(unit).o"),
+        unit: unit)
+    }
+    let first = try ObjectLinker.link([input(0, table: true)], against: .empty, in: space)
+    let table = try first.commit()
+    let more = try (1...80).map { try input(UInt32($0), table: $0 == 80) }
+    #expect(throws: LinkError.self) {
+      try ObjectLinker.link(more, against: table, in: space)
+    }
+    #expect(!space.arena.isReadying)
+    // Without the table they are linked, and their memory is ready.
+    let second = try ObjectLinker.link(Array(more.dropLast()), against: table, in: space)
+    #expect(!space.arena.isReadying && second.objects.count == 79)
+  }
+
   @Test("SIZE relocations take the size of the definition, wherever it is")
   func sizes() throws {
     let space = try LinkSpace()

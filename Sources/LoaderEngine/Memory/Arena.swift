@@ -234,6 +234,9 @@ package final class Arena: @unchecked Sendable {
     return AddressRange(start: start, size: region.populatedEnd &- start)
   }
 
+  /// Whether another thread may still be making pages ready.
+  package var isReadying: Bool { readying != nil }
+
   /// Returns when no page that was handed out is still being made ready: who writes much waits for that, since two threads
   /// in one page take longer.
   package func waitUntilReady() {
