@@ -58,7 +58,7 @@ void *hl_allocate_large(size_t size) {
     outside = (size_t)(-(uintptr_t)start & (huge_page - 1));
     if (outside != 0) munmap(start, outside);
     start += outside;
-    if (huge_page - outside != 0) munmap(start + size, huge_page - outside);
+    munmap(start + size, huge_page - outside);
   }
   (void)madvise(start, size, MADV_HUGEPAGE);  // best effort
   return start;

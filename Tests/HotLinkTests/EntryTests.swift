@@ -48,6 +48,24 @@ struct EntryTests {
     for name in ["first", "waiting", "fresh"] { #expect(try session.call(name) == 77) }
   }
 
+  @Test("a thread-local COMMON variable that becomes one with a first value does no harm")
+  func threadLocalCommon() async {
+    await #expect(processExitsWith: .success) {
+      let code = ".text\n.globl f\n.type f,@function\nf: mov $1, %eax\nret\n.size f, . - f\n"
+      let session = try Session([:])
+      try session.add(
+        Compiled.object(.assembler, code + ".tls_common shared,4,4\n"), name: "a.o")
+      do { try session.start() } catch { return }
+      try session.add(
+        Compiled.object(
+          .assembler,
+          code + ".section .tdata,\"awT\"\n.globl shared\n.type shared,@object\n"
+            + "shared: .long 5\n.size shared, 4\n"), name: "a.o")
+      session.takeNew()
+      #expect(try session.call("f") == 1)
+    }
+  }
+
   @Test("a label without a type is called by its stub, also without a PLT")
   func untypedCallee() throws {
     let session = try Session([:])

@@ -200,7 +200,9 @@ final class StatePlan {
   /// Threads go on with their values, and new ones begin as before: each has its own.
   private func threadFate(_ section: Int, _ atom: Atom, _ variable: Variable) -> Verdict.Fate {
     func first(_ object: ObjectFile?, _ section: Int, _ offset: UInt64) -> [UInt8] {
-      let bytes = object?.contents(ofSection: section)?.slice(offset, atom.size)
+      // A COMMON one has no section, and begins as zero.
+      let contents = section < 0 ? nil : object?.contents(ofSection: section)
+      let bytes = contents?.slice(offset, atom.size)
       return bytes?.array ?? [UInt8](repeating: 0, count: Int(atom.size))
     }
     let source = first(object, section, atom.offset)

@@ -74,11 +74,11 @@ private struct NamedState {
       return hasVariable(name, in: all)
     }
     let named = units.filter { StatePolicies.names(unit, $0.name) }
-    return named.contains { hasVariable(variable, in: Set($0.variables)) }
+    return named.contains { hasVariable(variable, in: $0.variables) }
       || (named.isEmpty && hasVariable(name, in: all))
   }
 
-  private func hasVariable(_ name: String, in variables: Set<String>) -> Bool {
+  private func hasVariable(_ name: String, in variables: some Collection<String>) -> Bool {
     variables.contains(name) || variables.contains { ReadableName.matches(name, $0) }
   }
 

@@ -8,8 +8,7 @@ internal import Synchronization
 final class FileBlock: Sendable {
   /// Bytes.
   static let size = 2 << 20
-  private nonisolated(unsafe) let base: UnsafeMutableRawPointer
-  private let used = Atomic(0)
+  nonisolated(unsafe) let base: UnsafeMutableRawPointer
 
   init?() {
     guard let memory = hl_allocate_large(FileBlock.size) else { return nil }
@@ -17,19 +16,14 @@ final class FileBlock: Sendable {
   }
 
   deinit { hl_free_large(base, FileBlock.size) }
-
-  /// Room for so many bytes that nobody else has; nil when there is not as much.
-  func take(_ count: Int) -> UnsafeMutableRawPointer? {
-    let start = used.wrappingAdd(count, ordering: .relaxed).oldValue
-    return start <= FileBlock.size - count ? base + start : nil
-  }
 }
 
 /// Where the files of one reading go. From any thread.
 package final class FileBlocks: Sendable {
   /// Larger files have memory of their own, bytes.
   private static let largestFile = FileBlock.size / 8
-  private let current = Mutex<FileBlock?>(nil)
+  /// The block that is being filled, and how many bytes of it are somebody's.
+  private let current = Mutex<(block: FileBlock?, used: Int)>((nil, 0))
 
   package init() {}
 
@@ -39,10 +33,12 @@ package final class FileBlocks: Sendable {
     // 64-byte alignment: records inside are then aligned as the file aligns them.
     let size = (count + 63) & ~63
     return current.withLock { current in
-      if let block = current, let place = block.take(size) { return (place, block) }
-      current = FileBlock()
-      guard let block = current, let place = block.take(size) else { return nil }
-      return (place, block)
+      if current.block == nil || current.used > FileBlock.size - size {
+        current = (FileBlock(), 0)
+      }
+      guard let block = current.block else { return nil }
+      defer { current.used += size }
+      return (block.base + current.used, block)
     }
   }
 }

@@ -62,17 +62,17 @@ extension LinkedSet {
       definitions.wrappingAdd(found.definitions, ordering: .relaxed)
     }
     // Later links mostly have names and slots.
-    guard options.isPermanent else { return numberGlobals(names, starts) }
+    guard options.isPermanent else { return giveNumbers(names, starts) }
     let slots = functions.load(ordering: .relaxed)
     space.names.reserve(definitions.load(ordering: .relaxed))
     if objects.count > LinkedSet.groupingLimit, !options.bindsDirectly {
       // Where there is no room, whoever wants one says so.
       slotsAhead = Errand { [space] in try? space.slots.reserve(slots) }
     }
-    numberGlobals(names, starts)
+    giveNumbers(names, starts)
   }
 
-  private func numberGlobals(_ names: Column<HashedName>, _ starts: [Int]) {
+  private func giveNumbers(_ names: Column<HashedName>, _ starts: [Int]) {
     for (index, linked) in objects.enumerated() {
       for symbol in linked.globals.indices {
         let place = starts[index] + symbol
