@@ -60,15 +60,15 @@ extension SessionCore {
     }
   }
 
-  /// Refused changes wait for the next one.
+  /// Refused changes wait for the next one, which may have come while they were being refused.
   private func keep(_ changes: [UnitChange]) {
     guard !changes.isEmpty else { return }
     state.withLock { state in
+      state.held = state.pending.isEmpty
       for change in changes where !state.pending.contains(change.name) {
         state.pending.note(change)
         state.refusedUnits.insert(change.name)
       }
-      state.held = true
     }
   }
 
