@@ -41,7 +41,8 @@ extension SessionCore {
   }
 
   func retry(reset: String?) -> [String] {
-    let waiting = refusedUnits
+    // Those that are being tried again at this moment, too.
+    let waiting = state.withLock { $0.held ? $0.pending.names : $0.refusedUnits.sorted() }
     guard !waiting.isEmpty else { return [] }
     if let reset {
       linking.withLock {

@@ -213,6 +213,7 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       if !waits { settle() }
       return .published
     } catch {
+      keep(prepared.changes)
       let handler = state.withLock { state in
         state.hooks = .idle
         return state.handler

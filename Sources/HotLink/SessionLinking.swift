@@ -13,29 +13,73 @@ extension SessionCore {
     defer { linking.unlock() }
     settle()
     // What was ready but not taken is linked again together with what is new.
-    let waiting = state.withLock { state in
-      defer { state.prepared = nil }
-      return state.prepared
-    }
-    if let waiting { requeue(waiting) }
+    let ready = takeReady()
+    let new = state.withLock { $0.pending.names }
+    if let ready { requeue(ready.changes) }
     let changes = takePending()
+    let noticedAt = state.withLock { state in
+      defer { state.noticedAt = 0 }
+      return state.noticedAt
+    }
     do {
       let refused = state.withLock { $0.refusedUnits }
       let (prepared, heldBack) = try prepare(changes, refused)
       prepared.report.readMicroseconds = readTime
+      prepared.report.noticedAt = noticedAt
       keep(heldBack)
-      prepared.report.noticedAt = state.withLock { state in
-        defer { state.noticedAt = 0 }
-        return state.noticedAt
-      }
-      state.withLock { $0.prepared = prepared }
+      makeReady(prepared)
       return true
     } catch {
-      // Kept: the next change may be what was missing.
-      keep(changes)
+      // Kept: the next change may be what was missing. What was ready without the new ones still is.
+      let isReady = ready.map { makeReady(again: $0, without: new) } ?? false
+      keep(isReady ? changes.filter { new.contains($0.name) } : changes)
       let handler = state.withLock { $0.handler }
       handler?(.refused(error))
-      return false
+      return isReady
+    }
+  }
+
+  /// Changes that were linked before, and not taken by the host.
+  struct ReadyChanges {
+    let changes: [UnitChange]
+    let readMicroseconds: Double
+    let noticedAt: UInt64
+    let heldBack: [String]
+  }
+
+  /// Gives what was ready back, to be linked again.
+  func takeReady() -> ReadyChanges? {
+    state.withLock { state in
+      defer { state.prepared = nil }
+      return state.prepared.map {
+        ReadyChanges(
+          changes: $0.changes, readMicroseconds: $0.report.readMicroseconds,
+          noticedAt: $0.report.noticedAt, heldBack: $0.report.heldBack)
+      }
+    }
+  }
+
+  /// Links alone what was ready before.
+  ///
+  /// - Parameter new: what came later, and is held back.
+  /// - Returns: false when it cannot be linked any more.
+  func makeReady(again ready: ReadyChanges, without new: [String] = []) -> Bool {
+    guard let prepared = try? linked.prepare(ready.changes) else { return false }
+    prepared.changes = ready.changes
+    prepared.report.readMicroseconds = ready.readMicroseconds
+    prepared.report.noticedAt = ready.noticedAt
+    prepared.report.heldBack = new.isEmpty ? ready.heldBack : new
+    makeReady(prepared)
+    return true
+  }
+
+  /// Has the host take it at its next safe point.
+  private func makeReady(_ prepared: PreparedReload) {
+    state.withLock { state in
+      if !state.refusedUnits.isEmpty {
+        for change in prepared.changes { state.refusedUnits.remove(change.name) }
+      }
+      state.prepared = prepared
     }
   }
 
@@ -61,7 +105,7 @@ extension SessionCore {
   }
 
   /// Refused changes wait for the next one, which may have come while they were being refused.
-  private func keep(_ changes: [UnitChange]) {
+  func keep(_ changes: [UnitChange]) {
     guard !changes.isEmpty else { return }
     state.withLock { state in
       state.held = state.pending.isEmpty
@@ -72,9 +116,10 @@ extension SessionCore {
     }
   }
 
-  func requeue(_ prepared: PreparedReload) {
+  func requeue(_ changes: [UnitChange]) {
     state.withLock { state in
-      for change in prepared.changes { state.pending.keep(change) }
+      state.held = false
+      for change in changes { state.pending.keep(change) }
     }
   }
 }

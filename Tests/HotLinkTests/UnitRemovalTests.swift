@@ -1,6 +1,5 @@
 // A unit that is removed takes what is its own with it: finalisers and handlers run then, once, and the memory of
 // its variables is given to others. What another unit has taken over lives on.
-import Glibc
 import HotLink
 import LoaderEngine
 import TestFixtures
@@ -97,29 +96,5 @@ struct UnitRemovalTests {
     #expect(session.takeNew())
     #expect(try session.address(of: "other") != place)
     #expect(try session.call("get") == 2)
-  }
-
-  @Test(
-    "What comes while the removal alone is being refused is linked with it", .timeLimit(.minutes(3))
-  )
-  func addedMeanwhile() throws {
-    let first = try [
-      (name: "from.o", bytes: Compiled.object(.gcc, "int shared = 1;")),
-      (
-        name: "to.o",
-        bytes: Compiled.object(.gcc, "extern int shared; int get(void) { return shared; }")
-      ),
-    ]
-    let taking = try Compiled.object(.gcc, "int shared = 1; int get(void) { return shared; }")
-    for pause in 0..<400 {
-      let session = try Session()
-      try session.add(first)
-      try session.start()
-      session.remove("from.o")
-      usleep(UInt32(pause))
-      try session.add(taking, name: "to.o")
-      try #require(session.takeNew(), "after \(pause) µs")
-      #expect(try session.call("get") == 1)
-    }
   }
 }

@@ -58,13 +58,9 @@ extension SessionCore {
 
   /// A generation that is ready was linked without a unit that is linked now: once more.
   private func relinkWhatIsReady() {
-    let waiting = state.withLock { state -> PreparedReload? in
-      defer { state.prepared = nil }
-      return state.prepared
-    }
-    if let waiting {
-      requeue(waiting)
-      wake()
-    }
+    guard let ready = takeReady() else { return }
+    if makeReady(again: ready) { return markReady() }
+    requeue(ready.changes)
+    wake()
   }
 }
