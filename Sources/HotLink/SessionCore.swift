@@ -118,9 +118,9 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     let changes = takePending()
     let prepared = try prepareFirst(changes)
     do {
-      var reload = try linked.publish(prepared)
-      linked.settle(prepared, &reload)
-      report.linkMicroseconds = reload.linkMicroseconds
+      try linked.publish(prepared)
+      _ = linked.settle(prepared)
+      report.linkMicroseconds = prepared.report.linkMicroseconds
     } catch { throw Refusal(unit: error.file, reason: .link(error)) }
     report.units = linked.allUnitNames
     report.relocations = prepared.report.relocations
@@ -201,14 +201,15 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     settle()
     let waits = finishesInBackground && prepared.libraries.isEmpty
     do {
-      var report = try linked.publish(prepared)
+      try linked.publish(prepared)
       state.withLock { state in
         state.hooks = .idle
         state.generation = linked.generation
       }
-      if waits { linked.retirement.lookAtOwnStack() } else { linked.settle(prepared, &report) }
-      report.pauseMicroseconds = clock.microseconds
-      published = Published(prepared: prepared, report: report, isSettled: !waits)
+      let report = waits ? nil : linked.settle(prepared)
+      if waits { linked.retirement.lookAtOwnStack() }
+      prepared.report.pauseMicroseconds = clock.microseconds
+      published = Published(prepared: prepared, settled: report)
       // Nobody is woken at the host's safe point: the linker's thread looks after what it made ready.
       if !waits { settle() }
       return .published

@@ -7,19 +7,18 @@ extension SessionCore {
   /// A reload that took effect, on its way to those who are told of it.
   struct Published {
     let prepared: PreparedReload
-    var report: ReloadReport
-    /// Whether what it replaced is let go.
-    let isSettled: Bool
+    /// What it was, if what it replaced is let go.
+    let settled: ReloadReport?
   }
 
   /// Settles what took effect, and tells of it. By who holds `linking`.
   func settle() {
-    guard var done = published else { return }
-    published = nil
-    if !done.isSettled { linked.settle(done.prepared, &done.report, isWaitedFor: false) }
-    history?.note(done.report)
+    guard let done = published.take() else { return }
+    var report = done.settled ?? linked.settle(done.prepared, isWaitedFor: false)
+    report.pauseMicroseconds = done.prepared.report.pauseMicroseconds
+    history?.note(report)
     let handler = state.withLock { $0.handler }
-    handler?(.reloaded(done.report))
+    handler?(.reloaded(report))
   }
 
   /// The same from a thread that does not hold it. Takes it only when there is something to settle: who asks for it at the

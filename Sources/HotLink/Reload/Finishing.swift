@@ -98,13 +98,12 @@ extension Program {
   }
 
   /// What becomes of the variables of objects, at the safe point.
-  func carryObjects(_ prepared: PreparedReload) -> [Verdict] {
-    var verdicts: [Verdict] = []
+  func carryObjects(_ prepared: PreparedReload) {
     for member in prepared.members {
       member.plan.holdTiedParts(space.arena)
       for carry in member.plan.carries {
         if let fate = carry.perform(in: space.arena) {
-          verdicts.append(
+          prepared.report.verdicts.append(
             Verdict(unit: member.unit.name, symbol: carry.symbol, fate: fate))
         }
       }
@@ -112,10 +111,9 @@ extension Program {
         if let verdict = move.perform(
           member.version.linked, space.arena, unit: member.unit.name)
         {
-          verdicts.append(verdict)
+          prepared.report.verdicts.append(verdict)
         }
       }
     }
-    return verdicts
   }
 }

@@ -229,7 +229,8 @@ extension Program {
 
   /// Memory of replaced libraries.
   func libraryPins() -> [Pin] {
-    units.compactMap { unit in
+    guard hasHadLibraries else { return [] }
+    return units.compactMap { unit in
       guard let bytes = unit.library?.earlierBytes, bytes > 0 else { return nil }
       return Pin(unit: unit.name, bytes: bytes, reason: .constants)
     }

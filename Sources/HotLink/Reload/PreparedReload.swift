@@ -58,8 +58,9 @@ final class PreparedReload: @unchecked Sendable {
   var changes: [UnitChange] = []
   /// Units that are still not linked with it.
   var waiting = LazyUnits()
-  /// All that the slot table is told: what moved, what is gone.
-  private(set) var slotChanges: [SlotTable.Change] = []
+  /// All that the slot table is told: what moved, what is gone. Afterwards what it needs no more, to be let go when there is
+  /// time.
+  var slotChanges: [SlotTable.Change] = []
   /// Some of its code wants to run on stacks.
   private(set) var asksForExecutableStack = false
   /// Slots of functions that no unit defines any more.

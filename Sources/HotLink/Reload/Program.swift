@@ -232,18 +232,21 @@ final class Program: @unchecked Sendable {
   /// Makes a prepared generation the current one. At the safe point of the host's thread. `settle` is to follow.
   ///
   /// - Throws: `LinkError` when threads' initial bytes cannot be set; nothing has changed then.
-  func publish(_ prepared: PreparedReload) throws(LinkError) -> ReloadReport {
+  func publish(_ prepared: PreparedReload) throws(LinkError) {
     let clock = Stopwatch()
-    var report = prepared.report
     let table = try prepared.set.commit()
     // GATE: no way back.
     endRemoved(prepared)
     endReset(prepared)
     let gone = prepared.removedUnits.compactMap(\.version)
-    report.verdicts += carryObjects(prepared)
-    report.verdicts += carryLibraries(prepared.libraries)
+    carryObjects(prepared)
+    if !prepared.libraries.isEmpty {
+      prepared.report.verdicts += carryLibraries(prepared.libraries)
+    }
     for replacement in prepared.replacements {
-      if let verdict = replacement.perform(in: space.arena) { report.verdicts.append(verdict) }
+      if let verdict = replacement.perform(in: space.arena) {
+        prepared.report.verdicts.append(verdict)
+      }
     }
     for changes in [prepared.set.gotChanges, prepared.gotChanges] {
       for change in changes { space.got.set(change.entry, change.value) }
@@ -251,7 +254,7 @@ final class Program: @unchecked Sendable {
     // A debugger's breakpoints are set before the first call.
     debugger.publish(prepared.debug)
     profiler?.publish(prepared.profile)
-    space.slots.publish(prepared.slotChanges)
+    prepared.slotChanges = space.slots.publish(prepared.slotChanges)
     for (slot, resolver) in prepared.set.indirectFunctions {
       space.slots.bind(slot, to: LinkedCode.resolve(resolver).value)
     }
@@ -262,23 +265,23 @@ final class Program: @unchecked Sendable {
     grantedResets = []
     takeOver(prepared)
     releaseData(of: gone)
-    report.swapMicroseconds = clock.microseconds
-    report.publishedAt = Stopwatch.now()
+    prepared.report.swapMicroseconds = clock.microseconds
+    prepared.report.publishedAt = Stopwatch.now()
     callMigrations(prepared)
     startLibraries(prepared.libraries)
     start(prepared)
-    prepared.hooks.callAfter(&report)
+    prepared.hooks.callAfter(&prepared.report)
     old.retire()
-    return report
   }
 
   /// Lets go of what a generation that has taken effect replaced, as far as nobody is inside, and says what stays. On
   /// the host's thread at its safe point, or on any after `retirement.lookAtOwnStack()` there.
   ///
   /// - Parameter isWaitedFor: the host's thread stands still meanwhile.
-  func settle(
-    _ prepared: PreparedReload, _ report: inout ReloadReport, isWaitedFor: Bool = true
-  ) {
+  ///
+  /// - Returns: what it was, whole.
+  func settle(_ prepared: PreparedReload, isWaitedFor: Bool = true) -> ReloadReport {
+    var report = prepared.report
     compare(prepared, &report)
     report.verdicts += prepared.decided
     // What the next edit of these units asks for first.
@@ -293,6 +296,7 @@ final class Program: @unchecked Sendable {
     report.running = retirement.running
     debugger.settle()
     report.pinnedBytes = report.pins.reduce(0) { $0 + $1.bytes }
+    return report
   }
 
   func takeOver(_ prepared: PreparedReload) {

@@ -116,6 +116,8 @@ struct ReloadHooks {
     }
   }
 
+  var callsBefore: Bool { !before.isEmpty }
+
   /// Calls the old code's.
   mutating func callBefore() { call(before) }
 
@@ -157,6 +159,7 @@ extension SessionCore {
     let (prepared, hooks) = state.withLock { ($0.prepared, $0.hooks) }
     guard hooks != .calling else { return false }
     guard let prepared else { return true }
+    if hooks == .idle, !prepared.hooks.callsBefore { return true }
     if case .called(let calls) = hooks {
       prepared.hooks.resume(calls)
       return true

@@ -152,14 +152,18 @@ package final class SlotTable: @unchecked Sendable {
   }
 
   /// Moves all slots named at once. Cost follows the number of changes.
-  package func publish(_ changes: [Change]) {
+  ///
+  /// - Returns: what the publication before this one changed, of no use any more.
+  @discardableResult
+  package func publish(_ changes: [Change]) -> [Change] {
+    defer { journal = changes }
     let idle = 1 - current
     write(journal, to: idle)
     write(changes, to: idle)
     // Release: a thread that sees the new bank sees the code and data written before.
     storeRelease(UInt(bitPattern: banks[idle]))
     current = idle
-    journal = changes
+    return journal
   }
 
   /// Binds one slot now, in the current generation: a lazy resolution.
