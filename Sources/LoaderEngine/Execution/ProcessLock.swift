@@ -11,7 +11,9 @@ package final class ProcessLock: @unchecked Sendable {
   private var depth = 0
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
 
-  package init() {
+  package init() { prepare() }
+
+  private func prepare() {
     var attributes = pthread_mutexattr_t()
     pthread_mutexattr_init(&attributes)
     pthread_mutexattr_settype(&attributes, Int32(PTHREAD_MUTEX_RECURSIVE))
@@ -43,6 +45,16 @@ package final class ProcessLock: @unchecked Sendable {
 
   /// Whether this thread holds it.
   package var isHeldHere: Bool { owner.load(ordering: .relaxed) == UInt(pthread_self()) }
+
+  /// In a child of fork, whose only thread holds it as often as in the parent; others that held it are not there. As ld.so
+  /// does it with its own.
+  package func renewAfterFork() {
+    let held = isHeldHere ? depth : 0
+    prepare()
+    depth = 0
+    owner.store(0, ordering: .relaxed)
+    for _ in 0..<held { lock() }
+  }
 
   private func noteOwner() {
     depth += 1

@@ -24,7 +24,10 @@ package final class ImageGroup: @unchecked Sendable {
   @exclusivity(unchecked) private var started: [Int] = []
   private let finishing = Mutex<Bool>(false)
   /// Held while initialisers run, as ld.so holds its own: nobody gets a library whose initialisers another thread is running.
-  private static let starting = ProcessLock()
+  private static let starting: ProcessLock = {
+    _ = pthread_atfork(nil, nil) { ImageGroup.starting.renewAfterFork() }
+    return ProcessLock()
+  }()
   private let hasBegun = Atomic(false)
   private let isReady = Atomic(false)
   @exclusivity(unchecked) package private(set) var relocationCount = 0

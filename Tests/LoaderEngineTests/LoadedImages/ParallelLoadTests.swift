@@ -132,6 +132,75 @@ struct ParallelLoadTests {
     }
   }
 
+  @Test("A child of fork loads, whatever initialisers its parent was running")
+  func forked() async {
+    await #expect(processExitsWith: .success) {
+      let busy = SharedObject(
+        "parallelbusy",
+        """
+        #include <stdlib.h>
+        #include <unistd.h>
+        __attribute__((constructor)) static void begin(void) {
+          int pipe = atoi(getenv("PARALLEL_PIPE"));
+          write(pipe, "x", 1); read(atoi(getenv("PARALLEL_END")), &pipe, 1);
+        }
+        """)
+      var pipes: [Int32] = [0, 0, 0, 0]
+      guard pipe(&pipes) == 0, pipe(&pipes[2]) == 0 else { exit(1) }
+      // The first to say that it runs, the second to end it.
+      setenv("PARALLEL_PIPE", "\(pipes[1])", 1)
+      setenv("PARALLEL_END", "\(pipes[2])", 1)
+      let path = FilePath(try busy.path())
+      let other = FilePath(try ParallelLoadTests.user(0).path())
+      guard let fork = dlsym(nil, "fork") else { exit(1) }
+      let running = Worker()
+      let loading = Worker.alongside(running) { _ = try? LinkContext().loadLibrary(path) }
+      var byte: UInt8 = 0
+      #expect(read(pipes[0], &byte, 1) == 1)
+      let child = unsafeBitCast(fork, to: (@convention(c) () -> pid_t).self)()
+      if child == 0 {
+        let image = try? LinkContext().loadLibrary(other)
+        _exit((try? image?.call("run0")) == 1 ? 7 : 1)
+      }
+      // The threads of tests have SIGALRM blocked.
+      var status: Int32 = 0
+      for _ in 0..<1000 where waitpid(child, &status, WNOHANG) == 0 { usleep(10_000) }
+      if kill(child, SIGKILL) == 0 { waitpid(child, &status, 0) }
+      #expect(status == 7 << 8)
+      #expect(write(pipes[3], &byte, 1) == 1)
+      loading.wait()
+      running.end()
+    }
+  }
+
+  @Test("An initialiser forks, and its child loads on")
+  func forks() async {
+    await #expect(processExitsWith: .success) {
+      let forking = SharedObject(
+        "parallelforking",
+        """
+        #include <dlfcn.h>
+        #include <signal.h>
+        #include <stdlib.h>
+        #include <sys/wait.h>
+        #include <unistd.h>
+        static int status;
+        __attribute__((constructor)) static void begin(void) {
+          pid_t child = fork();
+          if (!child) _exit(dlopen(getenv("PARALLEL_OTHER"), RTLD_NOW) ? 7 : 1);
+          for (int turn = 0; turn < 1000 && !waitpid(child, &status, WNOHANG); turn++) usleep(10000);
+          if (!kill(child, SIGKILL)) waitpid(child, &status, 0);
+        }
+        long seen(void) { return WIFEXITED(status) ? WEXITSTATUS(status) : -1; }
+        """)
+      setenv("PARALLEL_OTHER", try ParallelLoadTests.user(0).path(), 1)
+      let context = LinkContext()
+      #expect(try context.loadLibrary(FilePath(try forking.path())).call("seen") == 7)
+      #expect(
+        try context.loadLibrary(FilePath(try ParallelLoadTests.user(1).path())).call("run1") == 1)
+    }
+  }
+
   @Test(
     "An initialiser that opens a library which needs its own gets it, and initialisers run once")
   func circle() async {
