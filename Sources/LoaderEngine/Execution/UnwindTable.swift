@@ -46,14 +46,16 @@ struct UnwindTable {
     self.text = text
   }
 
-  /// - Parameter end: where the table ends that has no end mark; its fields are then noted.
+  /// - Parameters:
+  ///   - end: where the table ends that has no end mark; its fields are then noted.
+  ///   - middle: where one of the records near its middle may begin. A hint: what is proven is the same.
   /// - Returns: where its records end.
   @discardableResult
-  mutating func validate(upTo end: Int? = nil) throws(Defect) -> Int {
+  mutating func validate(upTo end: Int? = nil, middle: Int? = nil) throws(Defect) -> Int {
     notesFields = end != nil
     var at = 0
     while true {
-      if end == nil { at = try passOrdinary(at) }
+      if end == nil { at = try passOrdinary(at, middle) }
       if at == end { return at }
       guard let length = word(at) else { throw Defect(offset: at, detail: "no end mark") }
       if length == 0 { return at }
@@ -82,50 +84,20 @@ struct UnwindTable {
     }
   }
 
-  /// Proves FDEs of the CIE that was named last, as long as they are of the kind that compilers emit: four
-  /// bytes each for place and size, counted from the place. The same checks as below in a loop without calls:
-  /// 2 ns a record instead of 8 (J2.relative).
+  /// Proves FDEs of the CIE that was named last, as long as they are of the kind that compilers emit.
   ///
   /// - Returns: where the first other record begins.
-  private mutating func passOrdinary(_ start: Int) throws(Defect) -> Int {
+  private mutating func passOrdinary(_ start: Int, _ middle: Int?) throws(Defect) -> Int {
     guard latest.address == 0x1B, latestOffset >= 0, latestOffset < start,
-      bytes.count < Int(UInt32.max), let base = bytes.baseAddress
-    else {
-      return start
-    }
-    let count = UInt64(bytes.count)
-    guard count >= 16 else { return start }
-    let last = count - 16
-    // To an offset of the table: what lies there, counted from where the code begins.
-    let delta = self.start &- text.start.value &+ 8
-    let room = text.size
-    // To an offset of the table: what a record there says, counted from its own field.
-    let own = 4 &- UInt64(latestOffset)
-    var latestBegin = self.latestBegin
-    defer { self.latestBegin = latestBegin }
-    var at = UInt64(start)
-    while at <= last {
-      let record = base + Int(truncatingIfNeeded: at)
-      let head = record.loadUnaligned(as: UInt64.self)
-      let size = head & 0xFFFF_FFFF
-      let next = at &+ size &+ 4
-      guard size >= 12, next <= count, head &>> 32 == at &+ own else { break }
-      let place = Int64((record + 8).loadUnaligned(as: Int32.self))
-      // The unwinder passes over a location of zero.
-      if place == 0 {
-        isInOrder = false
-      } else {
-        let begin = UInt64(bitPattern: place) &+ (at &+ delta)
-        let length = UInt64(bitPattern: Int64((record + 12).loadUnaligned(as: Int32.self)))
-        guard begin <= room, length <= room &- begin else {
-          throw Defect(offset: Int(at) + 8, detail: "FDE for code outside its object")
-        }
-        if begin < latestBegin { isInOrder = false }
-        latestBegin = begin
-      }
-      at = next
-    }
-    return Int(truncatingIfNeeded: at)
+      let records = OrdinaryRecords(bytes, at: self.start, text: text, of: latestOffset)
+    else { return start }
+    var progress = OrdinaryRecords.Progress(at: UInt64(start), begin: latestBegin)
+    records.pass(&progress, middle: middle)
+    isInOrder = isInOrder && progress.isInOrder
+    latestBegin = progress.begin
+    let at = Int(truncatingIfNeeded: progress.at)
+    if progress.isDefect { throw Defect(offset: at + 8, detail: "FDE for code outside its object") }
+    return at
   }
 
   /// Whether the FDEs of a CIE tell places in four bytes, counted from where they stand.

@@ -18,7 +18,7 @@ extension MappedImage {
     let defect: UnwindTable.Defect
     do throws(UnwindTable.Defect) {
       var table = UnwindTable(bytes, at: address(start), text: mapping.range)
-      try table.validate()
+      try table.validate(middle: middleRecord(header, start))
       unwindRegistration = UnwindRegistration(address(start))
       return
     } catch {
@@ -58,13 +58,8 @@ extension MappedImage {
     return header.lowerBound &+ 4 &+ UInt64(bitPattern: Int64(distance))
   }
 
-  /// Where a table ends that has no end mark behind its last record: known from the header's sorted list of
-  /// all FDEs. nil: it has one, or the header has no list.
-  private func unmarkedEnd(
-    _ header: Range<UInt64>, _ start: UInt64, _ table: UnsafeRawBufferPointer
-  )
-    -> Int?
-  {
+  /// The header's list of all FDEs, sorted by place: two words of 32 bits each, counted from the header. nil: it has none.
+  private func sortedList(_ header: Range<UInt64>) -> (rows: UnsafeRawPointer, count: Int)? {
     guard let list = provider.view.pointer(header.lowerBound, 12), header.count >= 12,
       list.load(fromByteOffset: 2, as: UInt8.self) == 0x03,
       list.load(fromByteOffset: 3, as: UInt8.self) == 0x3B
@@ -73,8 +68,26 @@ extension MappedImage {
     guard count > 0, let rows = provider.view.pointer(header.lowerBound &+ 12, count * 8) else {
       return nil
     }
+    return (rows, Int(count))
+  }
+
+  /// Offset of the FDE of the function in the middle, as the header has it, which need not be true.
+  private func middleRecord(_ header: Range<UInt64>, _ start: UInt64) -> Int? {
+    guard let (rows, count) = sortedList(header), count >= 64 else { return nil }
+    let distance = rows.loadUnaligned(fromByteOffset: count / 2 * 8 + 4, as: Int32.self)
+    return Int(exactly: header.lowerBound &+ UInt64(bitPattern: Int64(distance)) &- start)
+  }
+
+  /// Where a table ends that has no end mark behind its last record: known from the header's sorted list of
+  /// all FDEs. nil: it has one, or the header has no list.
+  private func unmarkedEnd(
+    _ header: Range<UInt64>, _ start: UInt64, _ table: UnsafeRawBufferPointer
+  )
+    -> Int?
+  {
+    guard let (rows, count) = sortedList(header) else { return nil }
     var last = Int32.min
-    for row in 0..<Int(count) {
+    for row in 0..<count {
       last = max(last, rows.loadUnaligned(fromByteOffset: row * 8 + 4, as: Int32.self))
     }
     let record = header.lowerBound &+ UInt64(bitPattern: Int64(last)) &- start
