@@ -174,10 +174,7 @@ int hl_sync_rewritten(void) {
 static atomic_uint forks, fork_depth;
 static void count_fork(void) { atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed); }
 static void count_depth(void) { atomic_fetch_add_explicit(&fork_depth, 1, memory_order_relaxed); }
-static atomic_bool watches_forks;
-static void watch_forks(void) {
-  if (pthread_atfork(NULL, count_fork, count_depth) == 0) watches_forks = true;
-}
+static void watch_forks(void) { (void)pthread_atfork(NULL, count_fork, count_depth); }
 
 void hl_watch_forks(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -207,19 +204,4 @@ int hl_processors(void) {
   return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
-static __thread struct {
-  int task;
-  unsigned depth;
-} own __attribute__((tls_model("initial-exec")));
-
-int hl_gettid(void) {
-  unsigned depth = atomic_load_explicit(&fork_depth, memory_order_relaxed);
-  if (own.task && own.depth == depth) return own.task;
-  int task = (int)syscall(SYS_gettid);
-  // A child's thread has another number than the one it was copied from.
-  if (atomic_load_explicit(&watches_forks, memory_order_relaxed)) {
-    own.task = task;
-    own.depth = depth;
-  }
-  return task;
-}
+int hl_gettid(void) { return (int)syscall(SYS_gettid); }

@@ -294,12 +294,17 @@ static struct table *room_for(size_t index) {
 
 // A block with its first bytes: the image, then zeros. Outside the lock: the image may not be paged in.
 static char *make_block(const hl_tls_module *facts) {
-  size_t alignment = facts->alignment < 16 ? 16 : facts->alignment;
+  size_t size = facts->skew + facts->size + 1;
   void *base;
-  if (posix_memalign(&base, alignment, facts->skew + facts->size + 1)) return NULL;
+  // New pages are zeroes: of a large block only what is used takes memory and time.
+  if (facts->alignment <= 16) {
+    if (!(base = calloc(1, size))) return NULL;
+  } else {
+    if (posix_memalign(&base, facts->alignment, size)) return NULL;
+    memset(base, 0, size);
+  }
   char *block = (char *)base + facts->skew;
   if (facts->image_size) memcpy(block, facts->image, facts->image_size);
-  memset(block + facts->image_size, 0, facts->size - facts->image_size);
   return block;
 }
 

@@ -41,18 +41,28 @@ extension SessionCore {
   }
 
   func retry(reset: String?) -> [String] {
-    // Those that are being tried again at this moment, too.
-    let waiting = state.withLock { $0.held ? $0.pending.names : $0.refusedUnits.sorted() }
+    // What is waited for may take effect meanwhile: then nothing is granted.
+    let waiting = reset.map { name in linking.withLock { grant(name) } } ?? waitingUnits
     guard !waiting.isEmpty else { return [] }
-    if let reset {
-      linking.withLock {
-        for name in linked.allUnitNames where StatePolicies.names(reset, name) {
-          linked.grantedResets.insert(name)
-        }
-      }
-    }
     state.withLock { $0.held = false }
     wake()
     return waiting
+  }
+
+  /// By who holds `linking`.
+  ///
+  /// - Returns: the units that wait.
+  private func grant(_ reset: String) -> [String] {
+    let waiting = waitingUnits
+    guard !waiting.isEmpty else { return [] }
+    for name in linked.allUnitNames where StatePolicies.names(reset, name) {
+      linked.grantedResets.insert(name)
+    }
+    return waiting
+  }
+
+  /// Units that were refused, those that are being tried again at this moment, too.
+  private var waitingUnits: [String] {
+    state.withLock { $0.held ? $0.pending.names : $0.refusedUnits.sorted() }
   }
 }

@@ -202,9 +202,11 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
     let waits = finishesInBackground && prepared.libraries.isEmpty
     do {
       try linked.publish(prepared)
-      state.withLock { state in
+      let granted = linked.grantedResets
+      linked.grantedResets = state.withLock { state in
         state.hooks = .idle
         state.generation = linked.generation
+        return granted.isEmpty ? [] : granted.filter(state.waits)
       }
       let report = waits ? nil : linked.settle(prepared)
       if waits { linked.retirement.lookAtOwnStack() }

@@ -12,18 +12,14 @@ extension SessionCore {
     linking.lock()
     defer { linking.unlock() }
     settle()
-    // What was ready but not taken is linked again together with what is new.
-    let ready = takeReady()
-    let new = state.withLock { $0.pending.names }
-    if let ready { requeue(ready.changes) }
-    let changes = takePending()
+    takeOffered()
+    let (ready, new, changes) = takeChanges()
     let noticedAt = state.withLock { state in
       defer { state.noticedAt = 0 }
       return state.noticedAt
     }
     do {
-      let refused = state.withLock { $0.refusedUnits }
-      let (prepared, heldBack) = try prepare(changes, refused)
+      let (prepared, heldBack) = try prepare(changes, ready)
       prepared.report.readMicroseconds = readTime
       prepared.report.noticedAt = noticedAt
       keep(heldBack)
@@ -45,18 +41,39 @@ extension SessionCore {
     let readMicroseconds: Double
     let noticedAt: UInt64
     let heldBack: [String]
+
+    fileprivate init(_ prepared: PreparedReload) {
+      changes = prepared.changes
+      readMicroseconds = prepared.report.readMicroseconds
+      noticedAt = prepared.report.noticedAt
+      heldBack = prepared.report.heldBack
+    }
   }
 
-  /// Gives what was ready back, to be linked again.
-  func takeReady() -> ReadyChanges? {
-    state.withLock { state in
-      defer { state.prepared = nil }
-      return state.prepared.map {
-        ReadyChanges(
-          changes: $0.changes, readMicroseconds: $0.report.readMicroseconds,
-          noticedAt: $0.report.noticedAt, heldBack: $0.report.heldBack)
-      }
+  /// Everything that waits, and what was ready but not taken, which is linked again together with what is new. Nothing comes
+  /// between the one and the other.
+  private func takeChanges() -> (ready: ReadyChanges?, new: [String], changes: [UnitChange]) {
+    let (prepared, new, changes) = state.withLock { state in
+      let prepared = state.prepared
+      state.prepared = nil
+      let new = state.pending.names
+      for change in prepared?.changes ?? [] { state.pending.keep(change) }
+      return (prepared, new, state.pending.take())
     }
+    // It is let go here, not under the lock: a library may have something to do at its end.
+    return (prepared.map(ReadyChanges.init), new, changes)
+  }
+
+  /// Gives what was ready back, to be linked again at once.
+  func takeReady() -> ReadyChanges? {
+    let prepared = state.withLock { state in
+      defer {
+        state.isMadeAgain = state.prepared != nil
+        state.prepared = nil
+      }
+      return state.prepared
+    }
+    return prepared.map(ReadyChanges.init)
   }
 
   /// Links alone what was ready before.
@@ -77,26 +94,33 @@ extension SessionCore {
   private func makeReady(_ prepared: PreparedReload) {
     state.withLock { state in
       if !state.refusedUnits.isEmpty {
-        for change in prepared.changes { state.refusedUnits.remove(change.name) }
+        // Of some a newer version is refused.
+        for change in prepared.changes where !state.pending.contains(change.name) {
+          state.refusedUnits.remove(change.name)
+        }
       }
       state.prepared = prepared
+      state.isMadeAgain = false
     }
   }
 
   /// Prepares all changes; where the layout guard refuses, those without the ones refused before, which
-  /// are held back: their units run on in their old version, and other edits take effect.
-  private func prepare(
-    _ changes: [UnitChange], _ refused: Set<String>
-  ) throws(Refusal) -> (PreparedReload, heldBack: [UnitChange]) {
+  /// are held back: their units run on in their old version, or in the one that was ready, and other edits take effect.
+  private func prepare(_ changes: [UnitChange], _ ready: ReadyChanges?) throws(Refusal) -> (
+    PreparedReload, heldBack: [UnitChange]
+  ) {
     do {
       let prepared = try linked.prepare(changes)
       prepared.changes = changes
       return (prepared, [])
     } catch {
-      let fresh = changes.filter { !refused.contains($0.name) }
-      guard case .layout = error.reason, !fresh.isEmpty, fresh.count < changes.count,
-        let prepared = try? linked.prepare(fresh)
-      else { throw error }
+      let refused = state.withLock { $0.refusedUnits }
+      var fresh = changes.filter { !refused.contains($0.name) }
+      guard case .layout = error.reason, !fresh.isEmpty, fresh.count < changes.count else {
+        throw error
+      }
+      fresh += ready?.changes.filter { refused.contains($0.name) } ?? []
+      guard let prepared = try? linked.prepare(fresh) else { throw error }
       let heldBack = changes.filter { refused.contains($0.name) }
       prepared.changes = fresh
       prepared.report.heldBack = heldBack.map(\.name)
@@ -108,7 +132,7 @@ extension SessionCore {
   func keep(_ changes: [UnitChange]) {
     guard !changes.isEmpty else { return }
     state.withLock { state in
-      state.held = state.pending.isEmpty
+      state.held = state.held || state.pending.isEmpty
       for change in changes where !state.pending.contains(change.name) {
         state.pending.note(change)
         state.refusedUnits.insert(change.name)
@@ -119,6 +143,7 @@ extension SessionCore {
   func requeue(_ changes: [UnitChange]) {
     state.withLock { state in
       state.held = false
+      state.isMadeAgain = false
       for change in changes { state.pending.keep(change) }
     }
   }

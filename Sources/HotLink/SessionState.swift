@@ -12,6 +12,8 @@ extension SessionCore {
     var offered: [UnitFile] = []
     var batches: [ChangeBatch] = []
     var prepared: PreparedReload?
+    /// What was ready is linked once more, by a first call.
+    var isMadeAgain = false
     /// The host has taken it, and it has not taken effect yet.
     var isTaken = false
     var isStarted = false
@@ -33,6 +35,16 @@ extension SessionCore {
 }
 
 extension SessionCore.State {
+  /// Nil when there is nothing to wait for; otherwise whether another thread is at it, in a first call.
+  var waitedFor: Bool? {
+    guard !isClosed, isStarted else { return nil }
+    if isMadeAgain { return true }
+    return isBusy || !batches.isEmpty ? false : nil
+  }
+
+  /// Whether a change of a unit is still to take effect.
+  func waits(_ name: String) -> Bool { pending.contains(name) || refusedUnits.contains(name) }
+
   /// What the host is about to have take effect.
   mutating func take() -> PreparedReload? {
     defer { prepared = nil }

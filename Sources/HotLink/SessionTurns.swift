@@ -166,10 +166,8 @@ extension SessionCore {
   /// - Returns: whether something is ready for the host.
   func waitUntilIdle(_ seconds: Double) -> Bool {
     let deadline = Stopwatch.now() + UInt64(seconds * 1e9)
-    while state.withLock({ !$0.isClosed && $0.isStarted && ($0.isBusy || !$0.batches.isEmpty) }),
-      Stopwatch.now() < deadline
-    {
-      if !lendAHand() { idle.wait(milliseconds: 5) }
+    while let isElsewhere = state.withLock({ $0.waitedFor }), Stopwatch.now() < deadline {
+      if isElsewhere || !lendAHand() { idle.wait(milliseconds: 5) }
     }
     return state.withLock { $0.prepared != nil }
   }

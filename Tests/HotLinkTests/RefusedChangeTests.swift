@@ -40,21 +40,6 @@ struct RefusedChangeTests {
     #expect(session.refusedUnits.isEmpty)
   }
 
-  @Test("One that was ready outlives a first call, while another is held back")
-  func firstCall() throws {
-    let session = try session()
-    try session.add(c: "int value(void) { return 2; }", name: "ready.o")
-    #expect(session.waitUntilLinked())
-    try session.add(c: Self.lacking, name: "other.o")
-    #expect(session.waitUntilLinked())
-    // A unit of nothing but functions is linked when one is called.
-    #expect(try session.call("other") == 1)
-    #expect(session.waitUntilLinked())
-    #expect(session.update())
-    #expect(try session.call("value") == 2)
-    #expect(session.refusedUnits == ["other.o"])
-  }
-
   @Test("Two units that need a reset are given it one after the other")
   func resets() throws {
     func unit(_ name: String, _ members: String) throws -> [UInt8] {

@@ -232,6 +232,23 @@ struct ThreadLocalModuleTests {
   }
   nonisolated(unsafe) static var shared: AnyObject?
 
+  @Test("Of a large block only what is used takes memory")
+  func largeBlock() async {
+    await #expect(processExitsWith: .success) {
+      let none = AddressRange(start: Address(0), size: 0)
+      let module = try ThreadLocalModule(name: "large", size: 1 << 30, alignment: 16, image: none)
+      func faults() -> Int {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        return usage.ru_minflt
+      }
+      let before = faults()
+      #expect(ThreadLocalModuleTests.bytes(module.address(offset: 0), 2) == [0, 0])
+      #expect(ThreadLocalModuleTests.bytes(module.address(offset: (1 << 30) - 2), 2) == [0, 0])
+      #expect(faults() - before < 1000)
+    }
+  }
+
   @Test("A child of fork keeps its blocks, makes new ones and drops modules")
   func fork() async {
     await #expect(processExitsWith: .success) {

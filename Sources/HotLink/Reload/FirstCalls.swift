@@ -7,10 +7,11 @@ extension SessionCore {
   /// What a function's first call leads to.
   func resolve(_ slot: SlotIndex) -> UInt64 {
     linking.lock()
+    var isReady = false
     let space = linked.space
     let name = space.names[space.slots.symbol(of: slot)]
     var answer = space.slots.body(slot)?.value
-    if answer == nil, linkWaiting(for: space.slots.symbol(of: slot)) {
+    if answer == nil, linkWaiting(for: space.slots.symbol(of: slot), &isReady) {
       answer = space.slots.body(slot)?.value
     }
     if answer == nil, let found = space.host.find(space.slots.symbol(of: slot), name) {
@@ -18,6 +19,7 @@ extension SessionCore {
       answer = found.address.value
     }
     linking.unlock()
+    if isReady { tellReady() }
     if let answer { return answer }
     let handler = state.withLock { $0.undefinedCall }
     if let address = handler?(name.string) { return address.value }
@@ -30,11 +32,15 @@ extension SessionCore {
     guard let id = linked.space.names.find(name), let found = generation.table[id],
       found.kind == .function, found.address == 0
     else { return }
+    var isReady = false
     linking.lock()
-    defer { linking.unlock() }
+    defer {
+      linking.unlock()
+      if isReady { tellReady() }
+    }
     takeOffered()
     do {
-      if try linked.linkWaiting(for: id) { relinkWhatIsReady() }
+      if try linked.linkWaiting(for: id) { isReady = relinkWhatIsReady() }
     } catch {
       guard case .link(let reason) = error.reason else { return }
       throw reason
@@ -43,7 +49,7 @@ extension SessionCore {
 
   /// Links the unit of a function that is called for the first time. A unit that cannot be linked is
   /// told to the host; the call then ends as that of an undefined function.
-  func linkWaiting(for symbol: SymbolID) -> Bool {
+  private func linkWaiting(for symbol: SymbolID, _ isReady: inout Bool) -> Bool {
     takeOffered()
     do {
       guard try linked.linkWaiting(for: symbol) else { return false }
@@ -52,15 +58,26 @@ extension SessionCore {
       handler?(.refused(error))
       return false
     }
-    relinkWhatIsReady()
+    isReady = relinkWhatIsReady()
     return true
   }
 
   /// A generation that is ready was linked without a unit that is linked now: once more.
-  private func relinkWhatIsReady() {
-    guard let ready = takeReady() else { return }
-    if makeReady(again: ready) { return markReady() }
+  ///
+  /// - Returns: whether it is ready again.
+  private func relinkWhatIsReady() -> Bool {
+    guard let ready = takeReady() else { return false }
+    if makeReady(again: ready) { return true }
     requeue(ready.changes)
     wake()
+    return false
+  }
+
+  /// Not inside a lock, because the session may end with it. The linker's thread has thought that there is nothing to look
+  /// after.
+  private func tellReady() {
+    markReady()
+    work.notify()
+    idle.notify()
   }
 }

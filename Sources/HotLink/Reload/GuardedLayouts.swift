@@ -73,7 +73,12 @@ extension Program {
       default: .noDebugData
       }
     return BlindUnit(
-      unit: unit.name, reason: reason, isNews: knownBlind.insert(unit.id).inserted)
+      unit: unit.name, reason: reason, isNews: !knownBlind.contains(unit.id))
+  }
+
+  /// What has been told is no news.
+  func note(_ blind: BlindUnit) {
+    if let unit = unit(named: blind.unit) { knownBlind.insert(unit.id) }
   }
 
   /// Units outside a change that know a symbol, those that wait to be called included.

@@ -262,7 +262,6 @@ final class Program: @unchecked Sendable {
     let old = generation
     prepared.replaced = old
     generation = Generation(number: old.number + 1, table: table, space: space)
-    grantedResets = []
     takeOver(prepared)
     releaseData(of: gone)
     prepared.report.swapMicroseconds = clock.microseconds
@@ -283,6 +282,7 @@ final class Program: @unchecked Sendable {
   func settle(_ prepared: PreparedReload, isWaitedFor: Bool = true) -> ReloadReport {
     var report = prepared.report
     compare(prepared, &report)
+    for blind in report.blindUnits where blind.isNews { note(blind) }
     report.verdicts += prepared.decided
     // What the next edit of these units asks for first.
     if !isWaitedFor {

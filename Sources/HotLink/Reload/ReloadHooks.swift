@@ -166,7 +166,12 @@ extension SessionCore {
     }
     state.withLock { $0.hooks = .calling }
     prepared.hooks.callBefore()
-    state.withLock { $0.hooks = .called(prepared.hooks.calls) }
+    let now = state.withLock { state in
+      state.hooks = .called(prepared.hooks.calls)
+      return state.prepared
+    }
+    // A hook may have called a unit that waited.
+    if let now, now !== prepared { now.hooks.resume(prepared.hooks.calls) }
     return true
   }
 }

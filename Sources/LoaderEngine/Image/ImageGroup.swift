@@ -25,9 +25,12 @@ package final class ImageGroup: @unchecked Sendable {
   private let finishing = Mutex<Bool>(false)
   /// Held while initialisers run, as ld.so holds its own: nobody gets a library whose initialisers another thread is running.
   private static let starting: ProcessLock = {
-    _ = pthread_atfork(nil, nil) { ImageGroup.starting.renewAfterFork() }
-    return ProcessLock()
+    let lock = startingLock
+    _ = pthread_atfork(nil, nil) { ImageGroup.startingLock.renewAfterFork() }
+    return lock
   }()
+  /// The same one, made before there is a handler: another thread may fork at any time.
+  private static let startingLock = ProcessLock()
   private let hasBegun = Atomic(false)
   private let isReady = Atomic(false)
   @exclusivity(unchecked) package private(set) var relocationCount = 0
