@@ -298,7 +298,8 @@ static char *make_block(const hl_tls_module *facts) {
   void *base;
   // New pages are zeroes: of a large block only what is used takes memory and time.
   if (facts->alignment <= 16) {
-    if (!(base = calloc(1, size))) return NULL;
+    // Other allocators than glibc's align less what is smaller.
+    if (!(base = calloc(1, size < 16 ? 16 : size))) return NULL;
   } else {
     if (posix_memalign(&base, facts->alignment, size)) return NULL;
     memset(base, 0, size);

@@ -171,8 +171,12 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
 
   /// What waits to be linked; by who holds `linking`.
   func takePending() -> [UnitChange] {
-    takeOffered()
-    return state.withLock { $0.pending.take() }
+    let (offered, changes) = state.withLock { state in
+      defer { state.offered = [] }
+      return (state.offered, state.pending.take())
+    }
+    offer(offered)
+    return changes
   }
 
   /// Has the program know of the files that were read; by who holds `linking`.
@@ -181,7 +185,11 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       defer { state.offered = [] }
       return state.offered
     }
-    if !offered.isEmpty { linked.archives.offer(offered) }
+    offer(offered)
+  }
+
+  func offer(_ files: [UnitFile]) {
+    if !files.isEmpty { linked.archives.offer(files) }
   }
 
   // MARK: the host's thread
@@ -206,7 +214,8 @@ package final class SessionCore: LazyResolver, @unchecked Sendable {
       linked.grantedResets = state.withLock { state in
         state.hooks = .idle
         state.generation = linked.generation
-        return granted.isEmpty ? [] : granted.filter(state.waits)
+        return granted.isEmpty
+          ? [] : granted.filter { state.waits($0) && !prepared.hasUsed(grant: $0) }
       }
       let report = waits ? nil : linked.settle(prepared)
       if waits { linked.retirement.lookAtOwnStack() }

@@ -12,26 +12,28 @@ extension SessionCore {
     linking.lock()
     defer { linking.unlock() }
     settle()
-    takeOffered()
-    let (ready, new, changes) = takeChanges()
-    let noticedAt = state.withLock { state in
-      defer { state.noticedAt = 0 }
-      return state.noticedAt
-    }
+    let taken = takeChanges()
     do {
-      let (prepared, heldBack) = try prepare(changes, ready)
+      let (prepared, heldBack) = try prepare(taken)
       prepared.report.readMicroseconds = readTime
-      prepared.report.noticedAt = noticedAt
+      prepared.report.noticedAt = taken.noticedAt
       keep(heldBack)
       makeReady(prepared)
       return true
     } catch {
       // Kept: the next change may be what was missing. What was ready without the new ones still is.
-      let isReady = ready.map { makeReady(again: $0, without: new) } ?? false
-      keep(isReady ? changes.filter { new.contains($0.name) } : changes)
+      let again = taken.ready.flatMap { prepare(again: $0) }
+      let new = Set(taken.new)
+      keep(again == nil ? taken.all : taken.all.filter { new.contains($0.name) })
+      if let again {
+        again.report.heldBack = taken.new
+        makeReady(again)
+      } else {
+        forgetHooks()
+      }
       let handler = state.withLock { $0.handler }
       handler?(.refused(error))
-      return isReady
+      return again != nil
     }
   }
 
@@ -50,27 +52,45 @@ extension SessionCore {
     }
   }
 
-  /// Everything that waits, and what was ready but not taken, which is linked again together with what is new. Nothing comes
-  /// between the one and the other.
-  private func takeChanges() -> (ready: ReadyChanges?, new: [String], changes: [UnitChange]) {
-    let (prepared, new, changes) = state.withLock { state in
+  /// What is linked together: everything that waits, and what was ready but not taken.
+  private struct TakenChanges {
+    let ready: ReadyChanges?
+    /// Names of what was not ready before.
+    let new: [String]
+    let all: [UnitChange]
+    /// Units whose change was refused before.
+    let refused: Set<String>
+    let noticedAt: UInt64
+  }
+
+  /// Nothing comes between the one and the other.
+  private func takeChanges() -> TakenChanges {
+    let (prepared, offered, taken) = state.withLock { state in
       let prepared = state.prepared
-      state.prepared = nil
       let new = state.pending.names
       for change in prepared?.changes ?? [] { state.pending.keep(change) }
-      return (prepared, new, state.pending.take())
+      defer {
+        state.prepared = nil
+        state.offered = []
+        state.noticedAt = 0
+      }
+      return (
+        prepared, state.offered,
+        TakenChanges(
+          ready: prepared.map(ReadyChanges.init), new: new, all: state.pending.take(),
+          refused: state.refusedUnits, noticedAt: state.noticedAt)
+      )
     }
     // It is let go here, not under the lock: a library may have something to do at its end.
-    return (prepared.map(ReadyChanges.init), new, changes)
+    withExtendedLifetime(prepared) {}
+    offer(offered)
+    return taken
   }
 
   /// Gives what was ready back, to be linked again at once.
   func takeReady() -> ReadyChanges? {
     let prepared = state.withLock { state in
-      defer {
-        state.isMadeAgain = state.prepared != nil
-        state.prepared = nil
-      }
+      defer { state.prepared = nil }
       return state.prepared
     }
     return prepared.map(ReadyChanges.init)
@@ -78,14 +98,19 @@ extension SessionCore {
 
   /// Links alone what was ready before.
   ///
-  /// - Parameter new: what came later, and is held back.
-  /// - Returns: false when it cannot be linked any more.
-  func makeReady(again ready: ReadyChanges, without new: [String] = []) -> Bool {
-    guard let prepared = try? linked.prepare(ready.changes) else { return false }
+  /// - Returns: nil when it cannot be linked any more.
+  private func prepare(again ready: ReadyChanges) -> PreparedReload? {
+    guard let prepared = try? linked.prepare(ready.changes) else { return nil }
     prepared.changes = ready.changes
     prepared.report.readMicroseconds = ready.readMicroseconds
     prepared.report.noticedAt = ready.noticedAt
-    prepared.report.heldBack = new.isEmpty ? ready.heldBack : new
+    prepared.report.heldBack = ready.heldBack
+    return prepared
+  }
+
+  /// The same for who has begun a first call.
+  func makeReady(again ready: ReadyChanges) -> Bool {
+    guard let prepared = prepare(again: ready) else { return false }
     makeReady(prepared)
     return true
   }
@@ -100,28 +125,25 @@ extension SessionCore {
         }
       }
       state.prepared = prepared
-      state.isMadeAgain = false
     }
   }
 
   /// Prepares all changes; where the layout guard refuses, those without the ones refused before, which
   /// are held back: their units run on in their old version, or in the one that was ready, and other edits take effect.
-  private func prepare(_ changes: [UnitChange], _ ready: ReadyChanges?) throws(Refusal) -> (
+  private func prepare(_ taken: TakenChanges) throws(Refusal) -> (
     PreparedReload, heldBack: [UnitChange]
   ) {
     do {
-      let prepared = try linked.prepare(changes)
-      prepared.changes = changes
+      let prepared = try linked.prepare(taken.all)
+      prepared.changes = taken.all
       return (prepared, [])
     } catch {
-      let refused = state.withLock { $0.refusedUnits }
-      var fresh = changes.filter { !refused.contains($0.name) }
-      guard case .layout = error.reason, !fresh.isEmpty, fresh.count < changes.count else {
-        throw error
-      }
-      fresh += ready?.changes.filter { refused.contains($0.name) } ?? []
+      func isRefused(_ change: UnitChange) -> Bool { taken.refused.contains(change.name) }
+      let heldBack = taken.all.filter(isRefused)
+      var fresh = taken.all.filter { !isRefused($0) }
+      guard case .layout = error.reason, !fresh.isEmpty, !heldBack.isEmpty else { throw error }
+      fresh += taken.ready?.changes.filter(isRefused) ?? []
       guard let prepared = try? linked.prepare(fresh) else { throw error }
-      let heldBack = changes.filter { refused.contains($0.name) }
       prepared.changes = fresh
       prepared.report.heldBack = heldBack.map(\.name)
       return (prepared, heldBack)
@@ -143,7 +165,8 @@ extension SessionCore {
   func requeue(_ changes: [UnitChange]) {
     state.withLock { state in
       state.held = false
-      state.isMadeAgain = false
+      // Whoever waits for the session goes on waiting.
+      state.isBusy = state.isStarted || state.isBusy
       for change in changes { state.pending.keep(change) }
     }
   }

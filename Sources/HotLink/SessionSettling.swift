@@ -40,7 +40,7 @@ extension SessionCore {
   /// Something is ready, or has taken effect and is to be settled.
   var awaitsHost: Bool {
     // In this order: what is not taken any more awaits settling.
-    state.withLock { $0.prepared != nil || $0.isMadeAgain || $0.isTaken }
+    state.withLock { $0.prepared != nil || $0.isInFirstCall || $0.isTaken }
       || awaitsSettling.load(ordering: .acquiring)
   }
 }

@@ -12,8 +12,8 @@ extension SessionCore {
     var offered: [UnitFile] = []
     var batches: [ChangeBatch] = []
     var prepared: PreparedReload?
-    /// What was ready is linked once more, by a first call.
-    var isMadeAgain = false
+    /// What was ready may be linked once more.
+    var isInFirstCall = false
     /// The host has taken it, and it has not taken effect yet.
     var isTaken = false
     var isStarted = false
@@ -38,7 +38,7 @@ extension SessionCore.State {
   /// Nil when there is nothing to wait for; otherwise whether another thread is at it, in a first call.
   var waitedFor: Bool? {
     guard !isClosed, isStarted else { return nil }
-    if isMadeAgain { return true }
+    if isInFirstCall { return true }
     return isBusy || !batches.isEmpty ? false : nil
   }
 

@@ -126,6 +126,60 @@ struct ReadyChangeTests {
     }
   }
 
+  @Test(
+    "A reset that was used is not there for what comes next, whenever it comes",
+    arguments: [0, 1, 2])
+  func usedGrants(order: Int) throws {
+    let session = try session()
+    try session.start()
+    try session.add(Self.unit("int b, a;", 2), name: "a.o")
+    #expect(!session.waitUntilLinked())
+    #expect(session.retry(reset: "a.o") == ["a.o"])
+    #expect(session.waitUntilLinked())
+    let next = try Self.unit("int a, b;", 3)
+    switch order {
+    case 0: break
+    case 1:
+      try session.add(
+        Compiled.object(.gcc, Self.lacking.replacing("other", with: "value")), name: "a.o")
+      #expect(session.waitUntilLinked())
+    default: try session.add(next, name: "a.o")
+    }
+    for _ in 0..<1000 {
+      if session.update() { break }
+      usleep(1000)
+    }
+    // What was added last may have come in time to be linked in its place.
+    guard try order < 2 || session.call("value") == 2 else { return }
+    try session.add(next, name: "a.o")
+    #expect(!session.waitUntilLinked())
+    #expect(try session.call("value") == 2)
+  }
+
+  @Test("Hooks are called for the next one, when the one they were called for is refused")
+  func hooksOfRefused() throws {
+    let session = try Session([
+      "game.o": "int gone = 5; int value(void) { return 1; }",
+      "hooks.o": """
+      int helper(void); int calls; void hotlink_before_reload(void) { calls += helper(); }
+      int count(void) { return calls; }
+      """,
+      "helper.o": "extern int gone; int helper(void) { return gone - 4; }",
+    ]) { $0.isLazy = true }
+    try session.start()
+    let log = EventLog(session)
+    #expect(try session.call("value") == 1)
+    // Nobody needs the variable, until the hook calls a unit that does.
+    try session.add(c: "int value(void) { return 2; }", name: "game.o")
+    for _ in 0..<5 { session.takeNew() }
+    let calls = try session.call("count")
+    try session.add(c: "int gone = 5; int value(void) { return 3; }", name: "game.o")
+    for _ in 0..<5 where try session.call("value") != 3 { session.takeNew() }
+    #expect(try session.call("value") == 3)
+    #expect(try session.call("count") == calls + 1, "\(log.refusals)")
+    #expect(log.reloads.last?.hooks == ["hotlink_before_reload"])
+  }
+
   @Test("That a unit cannot be looked into is news when it takes effect", arguments: [false, true])
   func blindness(refuses: Bool) throws {
     func blind(_ value: Int) throws -> [UInt8] {

@@ -64,6 +64,7 @@ extension Program {
     }
     prepared.decideAhead()
     prepared.noteStartCode()
+    prepared.grants = grantedResets
     prepared.report.guardMicroseconds = planning
     prepared.report.linkMicroseconds = elapsed - planning
     return prepared

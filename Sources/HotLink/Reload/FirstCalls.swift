@@ -7,6 +7,7 @@ extension SessionCore {
   /// What a function's first call leads to.
   func resolve(_ slot: SlotIndex) -> UInt64 {
     linking.lock()
+    beginFirstCall()
     var isReady = false
     let space = linked.space
     let name = space.names[space.slots.symbol(of: slot)]
@@ -19,7 +20,7 @@ extension SessionCore {
       answer = found.address.value
     }
     linking.unlock()
-    if isReady { tellReady() }
+    endFirstCall(isReady)
     if let answer { return answer }
     let handler = state.withLock { $0.undefinedCall }
     if let address = handler?(name.string) { return address.value }
@@ -34,9 +35,10 @@ extension SessionCore {
     else { return }
     var isReady = false
     linking.lock()
+    beginFirstCall()
     defer {
       linking.unlock()
-      if isReady { tellReady() }
+      endFirstCall(isReady)
     }
     takeOffered()
     do {
@@ -73,10 +75,20 @@ extension SessionCore {
     return false
   }
 
-  /// Not inside a lock, because the session may end with it. The linker's thread has thought that there is nothing to look
-  /// after.
-  private func tellReady() {
-    markReady()
+  /// Who waits for what is ready goes on waiting: it may be linked again. By who holds `linking`.
+  private func beginFirstCall() {
+    state.withLock { $0.isInFirstCall = $0.prepared != nil }
+  }
+
+  /// - Parameter isReady: what was ready is so again. Not told inside a lock, because the session may end with it.
+  private func endFirstCall(_ isReady: Bool) {
+    let isWaitedFor = state.withLock { state in
+      defer { state.isInFirstCall = false }
+      return state.isInFirstCall
+    }
+    guard isWaitedFor else { return }
+    if isReady { markReady() }
+    // The linker's thread has thought that there is nothing to look after.
     work.notify()
     idle.notify()
   }

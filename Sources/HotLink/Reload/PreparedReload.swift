@@ -56,6 +56,8 @@ final class PreparedReload: @unchecked Sendable {
   var report: ReloadReport
   /// What it was made of, to be linked again when it is not taken.
   var changes: [UnitChange] = []
+  /// Units that it might initialise anew, because somebody allowed it.
+  var grants: Set<String> = []
   /// Units that are still not linked with it.
   var waiting = LazyUnits()
   /// All that the slot table is told: what moved, what is gone. Afterwards what it needs no more, to be let go when there is
@@ -84,6 +86,11 @@ final class PreparedReload: @unchecked Sendable {
     self.members = members
     self.removedUnits = removedUnits
     self.report = report
+  }
+
+  /// Whether a reset that was allowed is over with it: what comes of that unit next has to be allowed again.
+  func hasUsed(grant name: String) -> Bool {
+    grants.contains(name) && changes.contains { $0.name == name }
   }
 
   /// Puts together what the host's safe point asks for, so that it need not be there.

@@ -152,6 +152,11 @@ extension SessionCore {
     case called(ReloadHooks.Calls)
   }
 
+  /// The reload that hooks were called for is refused: they are called again for the one that is ready next.
+  func forgetHooks() {
+    state.withLock { if case .called = $0.hooks { $0.hooks = .idle } }
+  }
+
   /// Has the old code prepare for the reload that is ready.
   ///
   /// - Returns: false inside a hook.
