@@ -236,7 +236,12 @@ struct ParallelLoadTests {
     "parallelopener",
     """
     #include <dlfcn.h>
-    void *open_it(const char *path) { return dlopen(path, RTLD_NOW); }
+    #include <stdio.h>
+    void *open_it(const char *path) {
+      void *handle = dlopen(path, RTLD_NOW);
+      if (!handle) fprintf(stderr, "dlopen: %s\\n", dlerror());
+      return handle;
+    }
     void *open_global(const char *path) { return dlopen(path, RTLD_NOW | RTLD_GLOBAL); }
     long close_it(void *handle) { return dlclose(handle); }
     """)
