@@ -28,17 +28,23 @@ struct ReadyChangeTests {
     return session
   }
 
-  @Test("Hooks that linked a unit that waited are told")
-  func hooks() throws {
+  /// A session that runs, with a hook that calls a unit which waits.
+  private func hooked(_ variables: String, helper: String) throws -> Session {
     let session = try Session([
-      "game.o": "int value(void) { return 1; }",
+      "game.o": "\(variables) int value(void) { return 1; }",
       "hooks.o": """
       int helper(void); int calls; void hotlink_before_reload(void) { calls += helper(); }
       int count(void) { return calls; }
       """,
-      "helper.o": "int helper(void) { return 1; }",
+      "helper.o": helper,
     ]) { $0.isLazy = true }
     try session.start()
+    return session
+  }
+
+  @Test("Hooks that linked a unit that waited are told")
+  func hooks() throws {
+    let session = try hooked("", helper: "int helper(void) { return 1; }")
     let log = EventLog(session)
     #expect(try session.call("value") == 1)
     for version in 2...3 {
@@ -158,15 +164,8 @@ struct ReadyChangeTests {
 
   @Test("Hooks are called for the next one, when the one they were called for is refused")
   func hooksOfRefused() throws {
-    let session = try Session([
-      "game.o": "int gone = 5; int value(void) { return 1; }",
-      "hooks.o": """
-      int helper(void); int calls; void hotlink_before_reload(void) { calls += helper(); }
-      int count(void) { return calls; }
-      """,
-      "helper.o": "extern int gone; int helper(void) { return gone - 4; }",
-    ]) { $0.isLazy = true }
-    try session.start()
+    let session = try hooked(
+      "int gone = 5;", helper: "extern int gone; int helper(void) { return gone - 4; }")
     let log = EventLog(session)
     #expect(try session.call("value") == 1)
     // Nobody needs the variable, until the hook calls a unit that does.
@@ -285,32 +284,10 @@ struct ReadyChangeTests {
   @Test("One that could not be published waits, though another is held back")
   func unpublished() async {
     await #expect(processExitsWith: .success) {
-      // A thread of no library's making that answers no signal: thread-local storage cannot be given to it.
-      let hermit = """
-        #define _GNU_SOURCE
-        #include <sched.h>
-        #include <signal.h>
-        #include <stdlib.h>
-        #include <sys/syscall.h>
-        #include <unistd.h>
-        static int body(void *argument) {
-          unsigned long all = -1ul;
-          syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8);
-          *(volatile int *)argument = syscall(SYS_gettid);
-          for (;;) syscall(SYS_pause);
-        }
-        int hermit(void) {
-          static volatile int task;
-          char *stack = aligned_alloc(4096, 65536);
-          clone(body, stack + 65536, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD
-                | CLONE_SYSVSEM, (void *)&task);
-          while (!task) {}
-          return task;
-        }
-        """
+      // Thread-local storage cannot be given to its thread.
       let session = try ReadyChangeTests().session()
       try session.start()
-      try session.add(c: hermit, name: "hermit.o", flags: ["-O1", "-fno-stack-protector"])
+      try session.add(c: Hermit.source, name: "hermit.o", flags: ["-O1", "-fno-stack-protector"])
       #expect(session.takeNew())
       #expect(try session.call("hermit") > 0)
       try session.add(try ReadyChangeTests.unit("int b, a;", 3), name: "a.o")

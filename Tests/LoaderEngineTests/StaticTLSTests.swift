@@ -148,34 +148,10 @@ struct StaticTLSTests {
   @Test("A thread that cannot be reached is named")
   func unreachable() async {
     await #expect(processExitsWith: .success) {
-      // A thread without glibc: no thread pointer of its own, and deaf.
-      let source = """
-        #define _GNU_SOURCE
-        #include <sched.h>
-        #include <signal.h>
-        #include <stdlib.h>
-        #include <sys/prctl.h>
-        #include <sys/syscall.h>
-        #include <unistd.h>
-        static int body(void *argument) {
-          unsigned long all = -1ul;
-          syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8);
-          syscall(SYS_prctl, PR_SET_NAME, "hermit");
-          *(volatile int *)argument = syscall(SYS_gettid);
-          for (;;) syscall(SYS_pause);
-        }
-        int start(void) {
-          static volatile int task;
-          char *stack = aligned_alloc(4096, 65536);
-          clone(body, stack + 65536, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD
-                | CLONE_SYSVSEM, (void *)&task);
-          while (!task) {}
-          return task;
-        }
-        """
-      let program = try Published(source, .gcc, flags: ["-fPIC"])
+      // Without glibc: no thread pointer of its own, and deaf.
+      let program = try Published(Hermit.source, .gcc, flags: ["-fPIC"])
       let start = unsafeBitCast(
-        UInt(try program.address("start").value), to: (@convention(c) () -> Int32).self)
+        UInt(try program.address("hermit").value), to: (@convention(c) () -> Int32).self)
       let task = start()
       let storage = StaticTLS()
       let offset = try storage.allocate(16, alignment: 16)
